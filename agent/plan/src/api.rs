@@ -1,0 +1,64 @@
+//! The agent's API: paths and bodies. Under [`PREFIX`] the TCP front serves what only reads; what
+//! changes the cluster is served on the Unix socket alone (0600, in a directory 0700).
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Wanted;
+
+/// Everything of kobel's own lives below this path; the rest of the front is Flink's.
+pub const PREFIX: &str = "/kobel";
+/// GET: the [`crate::Status`]. With `?watch=true`, a JSON line for the present and for every change
+/// until the cluster is over.
+pub const STATUS: &str = "/kobel/v1/status";
+/// GET: the timeline, a [`crate::ClusterEvent`] per JSON line.
+pub const EVENTS: &str = "/kobel/v1/events";
+/// POST, socket only: [`StopRequest`]; answers 202 as soon as the cluster is stopping.
+pub const STOP: &str = "/kobel/v1/stop";
+/// POST, socket only: [`ScaleRequest`]; answers the [`Wanted`] that now holds.
+pub const SCALE: &str = "/kobel/v1/scale";
+
+/// How a cluster is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StopRequest {
+    /// How long workers may take after SIGTERM before SIGKILL, in milliseconds; 0 kills at once.
+    pub grace_ms: u64,
+    /// Who asks, for the record's reason: "kobel stop", "DELETE /cluster".
+    pub by: StopCause,
+}
+
+/// Who ended a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopCause {
+    /// `kobel stop`.
+    Stop,
+    /// `kobel kill`.
+    Kill,
+    /// A start that was interrupted or failed takes back what it began.
+    RolledBack,
+    /// `DELETE /cluster` on the front, as Flink's own client asks.
+    RestApi,
+    /// A signal to the agent.
+    Signal,
+}
+
+/// Changes the number of workers: absolute, or relative to what is wanted now, so that two
+/// `taskmanager.sh start` at once make two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScaleRequest {
+    /// Exactly so many.
+    To(Wanted),
+    /// So many more or fewer JobManagers, at least 0.
+    JobManagers(i32),
+    /// So many more or fewer TaskManagers, at least 0.
+    TaskManagers(i32),
+}
+
+/// The body of every answer that is not 2xx.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// One line for a person.
+    pub error: String,
+}

@@ -1,0 +1,43 @@
+//! The timeline of a cluster: `events.jsonl`, a line each.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::WorkerId;
+
+/// Something that happened to a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterEvent {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// To which worker, if to one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub worker: Option<WorkerId>,
+    /// In words.
+    pub message: String,
+}
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// An agent took charge.
+    AgentStarted,
+    /// The cluster's state changed.
+    StateChanged,
+    /// A worker's process was asked for.
+    WorkerStarting,
+    /// A worker's process runs.
+    WorkerRunning,
+    /// A worker's process is gone.
+    WorkerExited,
+    /// A worker of a former agent was taken over.
+    WorkerAdopted,
+    /// Somebody asked for another number of workers.
+    Scaled,
+    /// Somebody asked for the end.
+    StopRequested,
+}

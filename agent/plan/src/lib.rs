@@ -1,0 +1,24 @@
+//! What the submitting side and the agent share: typed ids, the plan of a cluster, worker
+//! specifications and events, the status that people and scripts read, and the wire types of the
+//! agent's API. No I/O happens here, so every provider and both ends of every call agree by type.
+
+pub mod api;
+pub mod dirs;
+pub mod event;
+pub mod ids;
+pub mod plan;
+pub mod status;
+pub mod worker;
+
+pub use dirs::ClusterDir;
+pub use event::{ClusterEvent, EventKind};
+pub use ids::{Attempt, ClusterName, IdError, JobId, Role, WorkerId};
+pub use plan::{
+    ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, JavaHome, PortChoice, ProviderKind,
+    RolePlan, Wanted,
+};
+pub use status::{ClusterState, Status};
+pub use worker::{Exit, Launch, Phase, Resources, WorkerEvent, WorkerFile, WorkerSpec};
+
+/// Version of every JSON document and endpoint that kobel writes or serves.
+pub const API_VERSION: &str = "kobel/v1";

@@ -1,0 +1,233 @@
+//! The plan: what a cluster is, decided once by the submitting side and carried out by the agent.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use kobel_conf::flink::{
+    Dialect,
+    secret::{HIDDEN, is_secret},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ClusterName;
+
+/// Everything an agent needs to run one cluster. Written once as `plan.json`, 0600, because the
+/// Flink configuration in it may hold passwords.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterPlan {
+    /// Always [`crate::API_VERSION`].
+    pub api_version: String,
+    /// The cluster's name, unique among the user's clusters.
+    pub name: ClusterName,
+    /// Session or per-job.
+    pub kind: ClusterKind,
+    /// Where its workers come from.
+    pub provider: ProviderKind,
+    /// The Flink distribution.
+    pub flink: FlinkHome,
+    /// The Java that runs it.
+    pub java: JavaHome,
+    /// How many workers to start with.
+    pub wanted: Wanted,
+    /// The effective Flink configuration by flat key, without what only the agent knows: ports,
+    /// directories, resource ids and the memory of a role.
+    pub conf: BTreeMap<String, String>,
+    /// Which of Flink's two file formats the configuration was written in, and is handed on in.
+    pub dialect: Dialect,
+    /// How a JobManager is launched.
+    pub job_manager: RolePlan,
+    /// How a TaskManager is launched.
+    pub task_manager: RolePlan,
+    /// The user's directory of logging configurations (`log4j.properties`, `logback.xml`).
+    pub logging_conf_dir: PathBuf,
+    /// Where logs and standard output of all processes go.
+    pub log_dir: PathBuf,
+    /// The one HTTP address of the cluster.
+    pub front: FrontPlan,
+    /// Host name or address that JobManager and TaskManagers tell each other, Flink's
+    /// `jobmanager.rpc.address`.
+    pub rpc_address: String,
+    /// The JobManager's RPC port, Flink's `jobmanager.rpc.port`.
+    pub rpc_port: PortChoice,
+}
+
+impl ClusterPlan {
+    /// The same plan for showing: the values of secrets are hidden.
+    pub fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        let roles = [&mut shown.job_manager, &mut shown.task_manager];
+        let maps = roles.into_iter().flat_map(|role| [&mut role.conf, &mut role.env]);
+        for (key, value) in maps.chain([&mut shown.conf]).flatten() {
+            if is_secret(key) {
+                *value = HIDDEN.into();
+            }
+        }
+        shown
+    }
+}
+
+/// Whether a cluster serves many jobs or belongs to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterKind {
+    /// Many jobs share it; it ends when it is stopped.
+    Session,
+    /// One job owns it and takes it down with it.
+    PerJob,
+}
+
+/// Where workers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// Processes on this machine.
+    Local,
+    /// A list of hosts with an agent each.
+    Hosts,
+    /// Containers of Hadoop YARN.
+    Yarn,
+}
+
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            ProviderKind::Local => "local",
+            ProviderKind::Hosts => "hosts",
+            ProviderKind::Yarn => "yarn",
+        })
+    }
+}
+
+/// An unpacked Flink distribution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlinkHome {
+    /// Its directory, holding `lib`, `plugins` and `conf`.
+    pub home: PathBuf,
+    /// Its version, as `lib/flink-dist-VERSION.jar` says.
+    pub version: FlinkVersion,
+    /// Jars of the class path in their order: `lib`, sorted, `flink-dist` last as Flink's own
+    /// `constructFlinkClassPath` has it.
+    pub class_path: Vec<PathBuf>,
+}
+
+/// A Flink version, `1.20.5` or `2.3-SNAPSHOT`: the numbers decide, the text is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FlinkVersion {
+    text: String,
+    /// 1 or 2.
+    pub major: u32,
+    /// The number after the first dot.
+    pub minor: u32,
+}
+
+impl TryFrom<String> for FlinkVersion {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let numbers = text.split('-').next().unwrap_or_default();
+        let mut parts = numbers.split('.').map(|p| p.parse::<u32>().ok());
+        match (parts.next().flatten(), parts.next().flatten(), parts.all(|p| p.is_some())) {
+            (Some(major), Some(minor), true) => Ok(Self { text, major, minor }),
+            _ => Err(format!("{text:?} is not a Flink version such as 1.20.5")),
+        }
+    }
+}
+
+impl From<FlinkVersion> for String {
+    fn from(version: FlinkVersion) -> String {
+        version.text
+    }
+}
+
+impl FlinkVersion {
+    /// Whether this is `major.minor` or newer.
+    pub fn at_least(&self, major: u32, minor: u32) -> bool {
+        (self.major, self.minor) >= (major, minor)
+    }
+}
+
+impl fmt::Display for FlinkVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+/// A Java installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JavaHome {
+    /// Its directory, holding `bin/java`.
+    pub home: PathBuf,
+    /// Its feature version: 11, 17, 21.
+    pub version: u32,
+}
+
+/// How many workers of each role there shall be. A cluster with none of either ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wanted {
+    /// JobManagers: 1, or more with high availability; 0 after `jobmanager.sh stop`.
+    pub job_managers: u32,
+    /// Pinned TaskManagers.
+    pub task_managers: u32,
+}
+
+/// How one role's JVM is launched: the outcome of the memory model and the user's JVM options.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolePlan {
+    /// The whole process's memory in bytes: what a container must hold.
+    pub process_bytes: u64,
+    /// `-Xmx` and its kin, in Flink's order, then the user's options in theirs.
+    pub jvm_args: Vec<String>,
+    /// Configuration that only this role gets: the parts of its memory.
+    pub conf: BTreeMap<String, String>,
+    /// Environment variables of the process beside the agent's own choice.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Where the cluster's one HTTP address shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrontPlan {
+    /// Host name or address to bind, Flink's `rest.bind-address`; loopback unless the user says so.
+    pub bind: String,
+    /// Host name or address in the URL that people are shown, Flink's `rest.address`.
+    pub address: String,
+    /// Its port.
+    pub port: PortChoice,
+}
+
+/// A port that somebody asked for, or did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PortChoice {
+    /// Any free port.
+    Free,
+    /// This one if it is free, else any: it is only Flink's default.
+    Prefer(u16),
+    /// The first free one of these, both ends included, or an error: the user pinned it.
+    Pinned {
+        /// The lowest.
+        from: u16,
+        /// The highest; equal to `from` for a single port.
+        to: u16,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        let v = |t: &str| FlinkVersion::try_from(t.to_string());
+        assert!(v("1.20.5").unwrap().at_least(1, 20));
+        assert!(!v("1.9.3").unwrap().at_least(1, 20));
+        assert!(v("2.3-SNAPSHOT").unwrap().at_least(1, 20));
+        assert_eq!(v("1.20.5").unwrap().to_string(), "1.20.5");
+        for bad in ["", "1", "x.y", "1.x", "1.20.x"] {
+            assert!(v(bad).is_err(), "{bad:?}");
+        }
+    }
+}
