@@ -1,0 +1,61 @@
+//! The configuration file of one process: the plan's, its role's, and what only the agent knows.
+
+use std::collections::BTreeMap;
+
+use kobel_plan::{Launch, Role};
+
+use super::{JobManagerPorts, REST_HOST, Worker};
+
+/// Directories that lie in the worker's own unless the user chose: the key, and the older names that
+/// Flink still reads for it (`CoreOptions`, `WebOptions`, `ClusterOptions`).
+const TMP_DIRS: [&[&str]; 4] = [
+    &["io.tmp.dirs", "taskmanager.tmp.dirs"],
+    &["web.tmpdir", "jobmanager.web.tmpdir"],
+    &["web.upload.dir", "jobmanager.web.upload.dir"],
+    &["process.working-dir"],
+];
+
+/// The worker's temporary directory, which its provider made.
+pub(super) fn tmp_dir() -> String {
+    format!("{}/tmp", Launch::WORKER_DIR)
+}
+
+/// All keys of the worker's configuration file.
+pub(super) fn of_worker(worker: &Worker<'_>, ports: &JobManagerPorts) -> BTreeMap<String, String> {
+    let mut conf = worker.plan.conf.clone();
+    conf.extend(worker.role.conf.clone());
+    conf.insert("jobmanager.rpc.address".into(), worker.plan.rpc_address.clone());
+    conf.insert("jobmanager.rpc.port".into(), ports.rpc.to_string());
+    match worker.id.role {
+        Role::JobManager => rest_server(&mut conf, ports.rest),
+        Role::TaskManager => {
+            conf.insert("taskmanager.resource-id".into(), worker.name());
+        }
+    }
+    for names in TMP_DIRS {
+        if !names.iter().any(|name| conf.contains_key(*name)) {
+            conf.insert(names[0].into(), tmp_dir());
+        }
+    }
+    conf
+}
+
+/// Flink's own REST server listens behind the front: what the user set for it became the front's.
+fn rest_server(conf: &mut BTreeMap<String, String>, port: u16) {
+    for key in ["rest.address", "rest.bind-address"] {
+        conf.insert(key.into(), REST_HOST.into());
+    }
+    for key in ["rest.port", "rest.bind-port"] {
+        conf.insert(key.into(), port.to_string());
+    }
+}
+
+/// Virtual cores: a TaskManager's slots, as Flink's own YARN support asks for.
+pub(super) fn vcores(worker: &Worker<'_>) -> u32 {
+    let key = "taskmanager.numberOfTaskSlots";
+    let slots = || worker.role.conf.get(key).or_else(|| worker.plan.conf.get(key))?.parse().ok();
+    match worker.id.role {
+        Role::JobManager => 1,
+        Role::TaskManager => slots().unwrap_or(1).max(1),
+    }
+}

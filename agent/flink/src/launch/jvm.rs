@@ -1,0 +1,79 @@
+//! The command line of a JVM.
+
+use std::path::PathBuf;
+
+use kobel_plan::{ClusterPlan, Launch, Role};
+use reqwest::Url;
+
+use super::{LaunchError, Worker, conf::tmp_dir, text};
+
+/// From this version on the security manager must be allowed before Flink can install its own
+/// (`cluster.intercept-user-system-exit`), as `config.sh` does it; from [`WITHOUT_SECURITY_MANAGER`]
+/// on there is none, and a JVM that is told to allow it does not start.
+const SECURITY_MANAGER_OFF: u32 = 18;
+/// See [`SECURITY_MANAGER_OFF`].
+const WITHOUT_SECURITY_MANAGER: u32 = 24;
+
+/// The `java` to run.
+pub(super) fn program(plan: &ClusterPlan) -> Result<String, LaunchError> {
+    Ok(text(&plan.java.home.join("bin/java"))?.into())
+}
+
+/// Everything after `java`. What the user can override comes before the plan's arguments: of two
+/// equal JVM options the last one counts.
+pub(super) fn arguments(worker: &Worker<'_>) -> Result<Vec<String>, LaunchError> {
+    let mut args = vec![
+        // Options of one Java version must not keep another from starting.
+        "-XX:+IgnoreUnrecognizedVMOptions".to_string(),
+        format!("-Djava.io.tmpdir={}", tmp_dir()),
+        format!("-XX:ErrorFile={}/{}.hs_err.log", Launch::LOG_DIR, worker.name()),
+    ];
+    if (SECURITY_MANAGER_OFF..WITHOUT_SECURITY_MANAGER).contains(&worker.plan.java.version) {
+        args.push("-Djava.security.manager=allow".into());
+    }
+    args.extend(worker.role.jvm_args.iter().cloned());
+    args.extend(logging(worker)?);
+    args.extend(["-classpath".into(), class_path(&worker.plan.flink.class_path)?]);
+    args.push(main_class(worker.id.role).into());
+    args.extend(["--configDir".into(), format!("{}/conf", Launch::WORKER_DIR)]);
+    if worker.id.role == Role::JobManager {
+        args.extend(["--executionMode", "cluster"].map(String::from));
+    }
+    Ok(args)
+}
+
+fn main_class(role: Role) -> &'static str {
+    match role {
+        Role::JobManager => "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
+        Role::TaskManager => "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
+    }
+}
+
+/// Log4j 1, Log4j 2 and Logback each by its own property, as Flink's scripts name them.
+fn logging(worker: &Worker<'_>) -> Result<[String; 4], LaunchError> {
+    let log4j = logging_file(worker.plan, "log4j.properties")?;
+    let logback = logging_file(worker.plan, "logback.xml")?;
+    Ok([
+        format!("-Dlog.file={}/{}.log", Launch::LOG_DIR, worker.name()),
+        format!("-Dlog4j.configuration={log4j}"),
+        format!("-Dlog4j.configurationFile={log4j}"),
+        format!("-Dlogback.configurationFile={logback}"),
+    ])
+}
+
+/// The user's file of that name, or the distribution's where the user has none, as a URL.
+fn logging_file(plan: &ClusterPlan, name: &str) -> Result<Url, LaunchError> {
+    let own = plan.logging_conf_dir.join(name);
+    let file = if own.is_file() { own } else { plan.flink.home.join("conf").join(name) };
+    Url::from_file_path(&file)
+        .map_err(|()| LaunchError::Path { path: file, place: "a URL: it is not absolute" })
+}
+
+/// Entries joined with colons, which no entry can therefore hold.
+fn class_path(jars: &[PathBuf]) -> Result<String, LaunchError> {
+    let entry = |jar: &PathBuf| {
+        let bad = || LaunchError::Path { path: jar.clone(), place: "an entry of a class path" };
+        jar.to_str().filter(|text| !text.contains(':')).map(String::from).ok_or_else(bad)
+    };
+    Ok(jars.iter().map(entry).collect::<Result<Vec<_>, _>>()?.join(":"))
+}

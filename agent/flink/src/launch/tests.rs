@@ -1,0 +1,194 @@
+use std::{collections::BTreeMap, fs};
+
+use kobel_conf::flink::Dialect;
+use kobel_plan::{
+    ClusterKind, FlinkHome, FlinkVersion, FrontPlan, JavaHome, PortChoice, ProviderKind, Wanted,
+};
+
+use super::*;
+
+const PORTS: JobManagerPorts = JobManagerPorts { rpc: 20001, rest: 20002 };
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+fn role(memory: u64, args: &[&str]) -> RolePlan {
+    RolePlan {
+        process_bytes: memory,
+        jvm_args: args.iter().map(|a| a.to_string()).collect(),
+        ..Default::default()
+    }
+}
+
+fn plan() -> ClusterPlan {
+    ClusterPlan {
+        api_version: kobel_plan::API_VERSION.into(),
+        name: "etl".parse().unwrap(),
+        kind: ClusterKind::Session,
+        provider: ProviderKind::Local,
+        flink: FlinkHome {
+            home: "/opt/flink".into(),
+            version: FlinkVersion::try_from("1.20.5".to_string()).unwrap(),
+            class_path: vec!["/opt/flink/lib/a.jar".into(), "/opt/flink/lib/flink-dist-1.20.5.jar".into()],
+        },
+        java: JavaHome { home: "/usr/lib/jvm/17".into(), version: 17 },
+        wanted: Wanted { job_managers: 1, task_managers: 1 },
+        conf: map(&[("rest.port", "8081"), ("rest.bind-address", "0.0.0.0"), ("my.key", "my value")]),
+        dialect: Dialect::Standard,
+        job_manager: role(1 << 30, &["-Xmx448m", "-Duser=1"]),
+        task_manager: RolePlan {
+            conf: map(&[("taskmanager.numberOfTaskSlots", "4")]),
+            env: map(&[("LANG", "de_DE.UTF-8"), ("FLINK_LOG_DIR", "/elsewhere")]),
+            ..role(2 << 30, &["-Xmx1g"])
+        },
+        logging_conf_dir: "/home/u/conf".into(),
+        log_dir: "/logs".into(),
+        front: FrontPlan {
+            bind: "localhost".into(),
+            address: "localhost".into(),
+            port: PortChoice::Prefer(8081),
+        },
+        rpc_address: "localhost".into(),
+        rpc_port: PortChoice::Free,
+    }
+}
+
+fn spec_of(plan: &ClusterPlan, id: WorkerId) -> WorkerSpec {
+    worker_spec(plan, &PORTS, id, Attempt::FIRST, "/state/clusters/etl/x").unwrap()
+}
+
+fn has_line(spec: &WorkerSpec, line: &str) -> bool {
+    spec.files[0].contents.lines().any(|l| l == line)
+}
+
+#[test]
+fn a_job_manager_runs_flinks_session_entry_point() {
+    let spec = spec_of(&plan(), WorkerId::jm(0));
+    assert_eq!(spec.launch.program, "/usr/lib/jvm/17/bin/java");
+    let expected = [
+        "-XX:+IgnoreUnrecognizedVMOptions",
+        "-Djava.io.tmpdir=@KOBEL_WORKER_DIR@/tmp",
+        "-XX:ErrorFile=@KOBEL_LOG_DIR@/jm-0.1.hs_err.log",
+        "-Xmx448m",
+        "-Duser=1",
+        "-Dlog.file=@KOBEL_LOG_DIR@/jm-0.1.log",
+        "-Dlog4j.configuration=file:///opt/flink/conf/log4j.properties",
+        "-Dlog4j.configurationFile=file:///opt/flink/conf/log4j.properties",
+        "-Dlogback.configurationFile=file:///opt/flink/conf/logback.xml",
+        "-classpath",
+        "/opt/flink/lib/a.jar:/opt/flink/lib/flink-dist-1.20.5.jar",
+        "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
+        "--configDir",
+        "@KOBEL_WORKER_DIR@/conf",
+        "--executionMode",
+        "cluster",
+    ];
+    assert_eq!(spec.launch.args, expected);
+    assert_eq!(spec.resources, Resources { memory_bytes: 1 << 30, vcores: 1 });
+}
+
+#[test]
+fn a_job_managers_own_rest_server_hides_behind_the_front() {
+    let spec = spec_of(&plan(), WorkerId::jm(0));
+    assert_eq!(spec.files[0].path, "conf/config.yaml");
+    let own = [
+        "rest.port: 20002",
+        "rest.bind-port: 20002",
+        "rest.bind-address: 127.0.0.1",
+        "rest.address: 127.0.0.1",
+    ];
+    for line in own.iter().chain(&["jobmanager.rpc.port: 20001", "jobmanager.rpc.address: localhost"]) {
+        assert!(has_line(&spec, line), "{line} in {}", spec.files[0].contents);
+    }
+    assert!(has_line(&spec, "my.key: \"my value\""), "{}", spec.files[0].contents);
+}
+
+#[test]
+fn a_task_manager_knows_its_name_and_where_to_register() {
+    let spec = spec_of(&plan(), WorkerId::tm(3));
+    let lines =
+        ["taskmanager.resource-id: tm-3.1", "taskmanager.numberOfTaskSlots: 4", "jobmanager.rpc.port: 20001"];
+    for line in lines {
+        assert!(has_line(&spec, line), "{line} in {}", spec.files[0].contents);
+    }
+    assert!(!spec.launch.args.iter().any(|arg| arg == "--executionMode"));
+    assert_eq!(spec.resources, Resources { memory_bytes: 2 << 30, vcores: 4 });
+}
+
+#[test]
+fn temporary_files_stay_in_the_workers_directory_unless_the_user_chose() {
+    let contents = |plan: &ClusterPlan| spec_of(plan, WorkerId::tm(0)).files[0].contents.clone();
+    let mut plan = plan();
+    assert!(contents(&plan).contains("io.tmp.dirs: \"@KOBEL_WORKER_DIR@/tmp\""), "{}", contents(&plan));
+    for key in ["io.tmp.dirs", "taskmanager.tmp.dirs"] {
+        plan.conf = map(&[(key, "/fast/disk")]);
+        assert!(contents(&plan).contains(&format!("{key}: /fast/disk")));
+        assert_eq!(contents(&plan).matches("tmp.dirs").count(), 1);
+    }
+}
+
+#[test]
+fn the_environment_is_made_from_scratch() {
+    let env = spec_of(&plan(), WorkerId::tm(0)).launch.env;
+    assert_eq!(env["FLINK_CONF_DIR"], "@KOBEL_WORKER_DIR@/conf");
+    assert_eq!(env["FLINK_PLUGINS_DIR"], "/opt/flink/plugins");
+    assert_eq!(env["FLINK_LIB_DIR"], "/opt/flink/lib");
+    assert_eq!(env[Launch::MARKER], "/state/clusters/etl/x");
+    assert_eq!(env["LANG"], "de_DE.UTF-8", "the role's variables win");
+    assert_eq!(env["FLINK_LOG_DIR"], "@KOBEL_LOG_DIR@", "but not over kobel's own");
+    assert!(!env.contains_key("CARGO_MANIFEST_DIR"), "{env:?}");
+}
+
+#[test]
+fn log_settings_of_the_configuration_reach_log4j() {
+    let mut plan = plan();
+    plan.conf = map(&[("env.log.level", "DEBUG"), ("env.log.max", "3")]);
+    let env = spec_of(&plan, WorkerId::jm(0)).launch.env;
+    assert_eq!((env["ROOT_LOG_LEVEL"].as_str(), env["MAX_LOG_FILE_NUMBER"].as_str()), ("DEBUG", "3"));
+}
+
+#[test]
+fn the_users_logging_configuration_wins_over_the_distributions() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("my conf");
+    fs::create_dir(&conf).unwrap();
+    fs::write(conf.join("log4j.properties"), "").unwrap();
+    let plan = ClusterPlan { logging_conf_dir: conf, ..plan() };
+    let args = spec_of(&plan, WorkerId::jm(0)).launch.args;
+    let own = format!("-Dlog4j.configurationFile=file://{}/my%20conf/log4j.properties", dir.path().display());
+    assert!(args.contains(&own), "{args:?}");
+    assert!(args.contains(&"-Dlogback.configurationFile=file:///opt/flink/conf/logback.xml".to_string()));
+}
+
+#[test]
+fn the_security_manager_is_allowed_only_where_it_must_and_can_be() {
+    for (version, expected) in
+        [(11, false), (17, false), (18, true), (21, true), (23, true), (24, false), (25, false)]
+    {
+        let plan = ClusterPlan { java: JavaHome { version, ..plan().java }, ..plan() };
+        let args = spec_of(&plan, WorkerId::jm(0)).launch.args;
+        assert_eq!(args.contains(&"-Djava.security.manager=allow".to_string()), expected, "Java {version}");
+    }
+}
+
+#[test]
+fn a_colon_in_a_jars_path_is_refused() {
+    let mut plan = plan();
+    plan.flink.class_path[0] = "/opt/a:b/c.jar".into();
+    let error = worker_spec(&plan, &PORTS, WorkerId::jm(0), Attempt::FIRST, "x").unwrap_err();
+    assert!(
+        matches!(&error, LaunchError::Path { path, .. } if path.as_os_str() == "/opt/a:b/c.jar"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_format_cannot_hold_is_refused_by_key_not_value() {
+    let mut plan = plan();
+    plan.dialect = Dialect::Legacy;
+    plan.conf = map(&[("my.password", "top#secret")]);
+    let error = worker_spec(&plan, &PORTS, WorkerId::jm(0), Attempt::FIRST, "x").unwrap_err();
+    let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    assert!(text.contains("my.password") && !text.contains("secret"), "{text}");
+}

@@ -1,0 +1,10 @@
+//! Flink seen from outside: what a distribution consists of, the command lines and configuration
+//! files of its processes, and its REST API.
+
+pub mod home;
+pub mod launch;
+pub mod rest;
+
+pub use home::{HomeError, inspect, inspect_with_lib};
+pub use launch::{JobManagerPorts, LaunchError, worker_spec};
+pub use rest::{Effect, FlinkRest, RestError};

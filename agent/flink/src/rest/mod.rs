@@ -1,0 +1,17 @@
+//! Flink's REST API: one method a call, each with its deadline, typed answers, typed errors.
+
+mod cause;
+mod error;
+mod jars;
+mod jobs;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod types;
+
+pub use error::{Call, Effect, RestError};
+pub use transport::FlinkRest;
+pub use types::{
+    ClaimMode, Failure, Jar, JarId, JobDetails, JobEnd, JobResult, JobState, JobSummary, Overview,
+    RunRequest, TaskCounts, TaskManager, Vertex,
+};

@@ -1,0 +1,250 @@
+//! A scripted peer for what real Flink cannot be made to do on time.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{
+    error::{Call, Effect, RestError},
+    transport::FlinkRest,
+    types::{JarId, JobState, RunRequest},
+};
+use kobel_plan::JobId;
+
+const JOB: &str = "00112233445566778899aabbccddeeff";
+
+fn job() -> JobId {
+    JOB.parse().unwrap()
+}
+
+/// A peer that reads one request and answers these bytes, then closes. Gives back what was asked.
+async fn peer(answer: Vec<u8>) -> (FlinkRest, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rest = FlinkRest::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let request = read_request(&mut stream).await;
+        stream.write_all(&answer).await.unwrap();
+        request
+    });
+    (rest, served)
+}
+
+/// Reads a head and as much body as it announces.
+async fn read_request(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        let n = stream.read(&mut chunk).await.unwrap();
+        text.extend_from_slice(&chunk[..n]);
+        let request = String::from_utf8_lossy(&text).into_owned();
+        if let Some((head, body)) = request.split_once("\r\n\r\n") {
+            let length =
+                head.to_lowercase().lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
+            if n == 0 || body.len() >= length.unwrap_or(0) {
+                return request;
+            }
+        }
+    }
+}
+
+fn http(status: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).into()
+}
+
+async fn state_from(answer: Vec<u8>) -> Result<JobState, RestError> {
+    peer(answer).await.0.job_state(job()).await
+}
+
+async fn run_against(answer: Vec<u8>) -> RestError {
+    let (rest, _served) = peer(answer).await;
+    let run = RunRequest { job_id: Some(job()), ..Default::default() };
+    rest.run_jar(&JarId("x.jar".into()), &run, Duration::from_secs(5)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn states_are_read_even_those_of_a_newer_flink() {
+    assert_eq!(
+        state_from(http("200 OK", r#"{"status":"FINISHED","new":1}"#)).await.unwrap(),
+        JobState::Finished
+    );
+    assert_eq!(state_from(http("200 OK", r#"{"status":"HIBERNATING"}"#)).await.unwrap(), JobState::Other);
+}
+
+#[tokio::test]
+async fn other_services_are_told_from_flink() {
+    let others = [
+        http("200 OK", "<html>Welcome to nginx</html>"),
+        http("200 OK", r#"{"some":"json"}"#),
+        http("404 Not Found", "<html>nope</html>"),
+        http("503 Service Unavailable", "busy"),
+        http("302 Found", ""),
+        b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
+    ];
+    for answer in others {
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let error = state_from(answer).await.unwrap_err();
+        assert!(matches!(error, RestError::NotFlink { .. }), "{text}: {error:?}");
+        assert_eq!(error.effect(), Effect::NotApplied);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_job_is_not_found_whatever_the_status() {
+    let errors = format!(
+        r#"{{"errors":["Internal server error.","<Exception on server side:\norg.apache.flink.runtime.messages.FlinkJobNotFoundException: Could not find Flink job ({JOB})\n\tat x.Y(Y.java)\n\nEnd of exception on server side>"]}}"#
+    );
+    for status in ["500 Internal Server Error", "404 Not Found"] {
+        let error = state_from(http(status, &errors)).await.unwrap_err();
+        let RestError::NotFound { cause, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(cause, &format!("Could not find Flink job ({JOB})"));
+    }
+}
+
+#[tokio::test]
+async fn an_election_and_a_front_without_a_leader_are_unavailable() {
+    for body in [
+        r#"{"errors":["Service temporarily unavailable due to an ongoing leader election."]}"#,
+        r#"{"error":"no JobManager leads"}"#,
+    ] {
+        let error = run_against(http("503 Service Unavailable", body)).await;
+        assert!(matches!(error, RestError::Unavailable { .. }), "{error:?}");
+        assert_eq!(error.effect(), Effect::NotApplied);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reply_leaves_the_effect_open() {
+    let lost = run_against(vec![]).await;
+    assert!(matches!(lost, RestError::Unknown { accepted: false, .. }), "{lost:?}");
+    assert_eq!(lost.effect(), Effect::Unknown);
+    let gateway = run_against(http("502 Bad Gateway", "<html>")).await;
+    assert_eq!(gateway.effect(), Effect::Unknown);
+}
+
+#[tokio::test]
+async fn a_reply_cut_off_after_a_good_status_means_applied() {
+    let error = run_against(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"jobid\":".to_vec()).await;
+    assert_eq!(error.effect(), Effect::Applied, "{error:?}");
+    let read = state_from(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"sta".to_vec()).await.unwrap_err();
+    assert_eq!(read.effect(), Effect::NotApplied, "a call that only reads applies nothing");
+}
+
+#[tokio::test]
+async fn nobody_listening_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = FlinkRest::new(&address).unwrap().cancel_job(job()).await.unwrap_err();
+    assert!(matches!(error, RestError::Unreachable { .. }), "{error:?}");
+    assert_eq!(error.effect(), Effect::NotApplied);
+    assert!(error.to_string().contains(&address) && error.to_string().contains(JOB), "{error}");
+    assert!(error.source().is_some());
+}
+
+#[tokio::test]
+async fn a_silent_peer_is_given_up_at_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rest = FlinkRest::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let request = rest.request(reqwest::Method::GET, &["overview"]);
+    let error = rest
+        .send::<serde_json::Value>(Call::changes("x"), request, Duration::from_millis(50))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RestError::Timeout { .. }), "{error:?}");
+    assert_eq!(error.effect(), Effect::Unknown);
+}
+
+#[tokio::test]
+async fn names_with_odd_characters_stay_one_path_segment() {
+    let (rest, served) = peer(http("200 OK", "{}")).await;
+    rest.delete_jar(&JarId("a/b c?d#e%2f.jar".into())).await.unwrap();
+    let request = served.await.unwrap();
+    assert!(request.starts_with("DELETE /jars/a%2Fb%20c%3Fd%23e%252f.jar HTTP/1.1"), "{request}");
+}
+
+#[tokio::test]
+async fn an_address_with_a_path_keeps_it() {
+    let (rest, served) = peer(http("200 OK", r#"{"status":"RUNNING"}"#)).await;
+    let below = FlinkRest::new(&format!("{}/proxy/app_1/", rest.address())).unwrap();
+    below.job_state(job()).await.unwrap();
+    assert!(served.await.unwrap().starts_with(&format!("GET /proxy/app_1/jobs/{JOB}/status ")));
+}
+
+#[tokio::test]
+async fn an_upload_is_a_form_with_the_file_and_answers_its_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("job.jar");
+    std::fs::write(&file, "the jar").unwrap();
+    let (rest, served) =
+        peer(http("200 OK", r#"{"filename":"/tmp/up/1-2_job.jar","status":"success"}"#)).await;
+    let sent = Arc::default();
+    assert_eq!(rest.upload_jar(&file, Arc::clone(&sent)).await.unwrap(), JarId("1-2_job.jar".into()));
+    assert_eq!(sent.load(std::sync::atomic::Ordering::Relaxed), 7);
+    let request = served.await.unwrap();
+    assert!(request.starts_with("POST /jars/upload ") && request.contains("the jar"), "{request}");
+    assert!(request.contains(r#"name="jarfile"; filename="job.jar""#), "{request}");
+}
+
+/// The most memory that this process ever held, in KiB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_upload_does_not_go_through_memory_as_a_whole() {
+    const SIZE: u64 = 256 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.jar");
+    std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rest = FlinkRest::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let sink = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut received, mut chunk) = (0, vec![0; 1 << 16]);
+        while received < SIZE {
+            received += stream.read(&mut chunk).await.unwrap() as u64;
+        }
+        stream.write_all(&http("200 OK", r#"{"filename":"/x/large.jar"}"#)).await.unwrap();
+    });
+    let before = peak_memory();
+    rest.upload_jar(&path, Arc::default()).await.unwrap();
+    sink.await.unwrap();
+    assert!(peak_memory() - before < 64 << 10, "{} KiB more", peak_memory() - before);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_named() {
+    let rest = FlinkRest::new("http://127.0.0.1:1").unwrap();
+    let error =
+        rest.upload_jar(std::path::Path::new("/nonexistent/x.jar"), Arc::default()).await.unwrap_err();
+    assert!(matches!(error, RestError::File { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_run_sends_only_what_was_asked_for() {
+    let (rest, served) = peer(http("200 OK", &format!(r#"{{"jobid":"{JOB}","applicationId":"x"}}"#))).await;
+    let run = RunRequest {
+        job_id: Some(job()),
+        program_args: vec!["--a".into(), "b c".into()],
+        ..Default::default()
+    };
+    let answer = rest.run_jar(&JarId("x.jar".into()), &run, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(answer, job());
+    let request = served.await.unwrap();
+    let body = request.split_once("\r\n\r\n").unwrap().1;
+    assert_eq!(body, format!(r#"{{"jobId":"{JOB}","programArgsList":["--a","b c"]}}"#));
+}
+
+#[test]
+fn only_http_addresses_are_taken() {
+    for bad in ["", "localhost:8081", "ftp://x", "http://", "file:///x"] {
+        assert!(matches!(FlinkRest::new(bad), Err(RestError::Address { .. })), "{bad}");
+    }
+    assert_eq!(FlinkRest::new("http://localhost:8081/").unwrap().address(), "http://localhost:8081");
+}
