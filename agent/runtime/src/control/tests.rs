@@ -1,0 +1,79 @@
+//! The socket's manners.
+
+use std::os::unix::fs::MetadataExt;
+
+use kobel_plan::api::StopCause;
+
+use super::*;
+use crate::{
+    handle::{self, Refusal},
+    testing::{call_unix, handle},
+};
+
+#[tokio::test]
+async fn the_socket_is_the_owners_however_long_its_path_is() {
+    let tmp = tempfile::tempdir().unwrap();
+    let long = tmp.path().join("x".repeat(120));
+    fs::create_dir(&long).unwrap();
+    let dir = ClusterDir::new(&long);
+    let first = bind(&dir).unwrap();
+    drop(first);
+    let again = bind(&dir).unwrap();
+    assert_eq!(fs::metadata(dir.socket()).unwrap().mode() & 0o777, 0o600);
+    drop(again);
+}
+
+#[tokio::test]
+async fn strangers_are_turned_away_before_they_are_heard() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = ClusterDir::new(tmp.path());
+    let mut socket = bind(&dir).unwrap();
+    let stream = UnixStream::connect(dir.socket()).await.unwrap();
+    assert!(socket.admits(&stream));
+    // Root is always admitted, so that a test run by root can only show it for another's socket.
+    socket.owner += 1;
+    assert_eq!(socket.admits(&stream), rustix::process::getuid().is_root());
+}
+
+#[tokio::test]
+async fn requests_reach_the_supervisor_and_nonsense_does_not() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = ClusterDir::new(tmp.path());
+    let socket = bind(&dir).unwrap();
+    let (handle, _status, mut requests) = handle(tmp.path());
+    let server = tokio::spawn(async move { axum::serve(socket, routes(handle)).await });
+    let supervisor = tokio::spawn(async move {
+        let mut heard = vec![];
+        while let Some(request) = requests.recv().await {
+            match request {
+                handle::Request::Look(reply) => reply.send(()).unwrap(),
+                handle::Request::Stop(stop, reply) => {
+                    heard.push(stop);
+                    reply.send(()).unwrap();
+                    return heard;
+                }
+                handle::Request::Scale(ScaleRequest::To(wanted), reply) => reply.send(Ok(wanted)).unwrap(),
+                handle::Request::Scale(_, reply) => reply.send(Err(Refusal::Ending)).unwrap(),
+            }
+        }
+        heard
+    });
+    let socket = dir.socket();
+    let cases = [
+        ("POST /kobel/v1/scale", r#"{"to":{"jobManagers":1,"taskManagers":7}}"#, 200, r#""taskManagers":7"#),
+        ("POST /kobel/v1/scale", r#"{"task-managers":1}"#, 409, "ending"),
+        ("POST /kobel/v1/scale", r#"{"to":"many"}"#, 400, "not understood"),
+        ("POST /kobel/v1/stop", "", 400, "not understood"),
+        ("GET /kobel/v1/stop", "", 405, "does not take GET"),
+        ("GET /kobel/v2", "", 404, "nothing is at /kobel/v2"),
+        ("GET /kobel/v1/status", "", 200, r#""state":"Starting""#),
+        ("POST /kobel/v1/stop", r#"{"graceMs":5,"by":"kill"}"#, 202, "{}"),
+    ];
+    for (request, body, status, text) in cases {
+        let answer = call_unix(&socket, request, body).await;
+        assert_eq!(answer.status, status, "{request} {body}: {answer:?}");
+        assert!(answer.body.contains(text), "{request} {body}: {answer:?}");
+    }
+    assert_eq!(supervisor.await.unwrap(), [StopRequest { grace_ms: 5, by: StopCause::Kill }]);
+    server.abort();
+}

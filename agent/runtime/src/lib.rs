@@ -1,0 +1,41 @@
+//! The agent: the one process beside a Flink cluster that keeps it running.
+//!
+//! It asks a [`Provider`](kobel_provider::Provider) for workers and for new ones when they die
+//! (`reconcile` decides, `supervisor` does), watches the JobManager (`observe`), and shows and
+//! changes the cluster for others: over a Unix socket (`control`) and over HTTP (`front`).
+//!
+//! ```text
+//!   provider ──events──►┌────────────┐◄──requests── control (Unix socket), front (DELETE /cluster)
+//!   observe ──answers──►│ supervisor │──status────► control, front, record.json
+//!   time ──────────────►└────────────┘──ensure, release──► provider
+//! ```
+
+mod api;
+mod control;
+mod error;
+mod front;
+mod handle;
+mod observe;
+mod ports;
+mod reconcile;
+mod record;
+mod run;
+mod servers;
+mod standing;
+mod supervisor;
+#[cfg(test)]
+mod testing;
+mod words;
+
+pub use error::AgentError;
+pub use front::FrontError;
+pub use ports::PortError;
+pub use run::run;
+
+/// The name of this machine, as the kernel knows it.
+fn host_name() -> String {
+    match std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        Ok(name) => name.trim().into(),
+        Err(_) => "localhost".into(),
+    }
+}

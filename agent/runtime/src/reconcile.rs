@@ -1,0 +1,334 @@
+//! Decides, and does nothing: which workers to ask for, which to let go, when to give up.
+//!
+//! The table is what is known of every worker; [`Table::decide`] compares it with what is wanted.
+//! Deciding twice without news in between asks for nothing new, so the supervisor decides after
+//! every event.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use kobel_plan::{Attempt, Exit, Phase, Role, Wanted, WorkerEvent, WorkerId};
+
+/// Failures further apart than this have nothing to do with each other.
+const WINDOW: Duration = Duration::from_secs(10 * 60);
+/// So many failures of one worker within [`WINDOW`] are a crash loop.
+const CRASH_LOOP: usize = 5;
+/// The same before the cluster was ever ready: what dies twice at the start is configured wrongly,
+/// and somebody is waiting for the answer.
+const CRASH_LOOP_AT_START: usize = 2;
+/// The first restart is quick, because most failures do not repeat.
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+/// The second restart waits so long; every further one twice as long as the one before.
+const SECOND_DELAY: Duration = Duration::from_secs(1);
+
+/// Every worker the cluster ever had.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    workers: BTreeMap<WorkerId, Worker>,
+    ever_ready: bool,
+}
+
+/// What is known of one worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// The newest attempt ever asked for.
+    pub(crate) attempt: Attempt,
+    /// Where that attempt stands.
+    pub(crate) standing: Standing,
+    /// Exits that nobody asked for, within [`WINDOW`].
+    failures: Vec<Instant>,
+}
+
+/// Where a worker's newest attempt stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Asked for, and not known to be gone.
+    Live {
+        /// Where it runs, once it does.
+        place: Option<Place>,
+        /// Whether its release was asked for.
+        leaving: bool,
+    },
+    /// Gone, or never there.
+    Down {
+        /// Why.
+        exit: Exit,
+        /// When the next attempt may start.
+        retry_at: Instant,
+    },
+}
+
+/// Where a worker's process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) host: String,
+    pub(crate) pid: Option<u32>,
+    pub(crate) container: Option<String>,
+    pub(crate) since: Timestamp,
+}
+
+/// Something for the provider to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Make this attempt exist.
+    Ensure(WorkerId, Attempt),
+    /// Let this attempt go.
+    Release(WorkerId, Attempt),
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// These, in this order.
+    Act(Vec<Action>),
+    /// The cluster is to end.
+    End(End),
+}
+
+/// Why a cluster ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The last worker was scaled away.
+    NoneWanted,
+    /// A JobManager exited by itself with code 0: its cluster is over.
+    JobManagerEnded,
+    /// A worker fails again and again.
+    CrashLoop {
+        /// Which.
+        id: WorkerId,
+        /// The attempt that failed last.
+        attempt: Attempt,
+        /// How it ended.
+        exit: Exit,
+        /// How often it failed.
+        times: usize,
+    },
+}
+
+/// What an event told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Nothing that was not known.
+    Nothing,
+    /// The worker runs.
+    Running,
+    /// The worker is gone as asked.
+    Released,
+    /// The worker is gone and nobody asked for it.
+    Failed,
+    /// An attempt that was taken for dead lives: it is to be let go.
+    Ghost,
+}
+
+impl Table {
+    /// Every worker, JobManagers first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers.iter().map(|(id, worker)| (*id, worker))
+    }
+
+    /// One worker.
+    pub(crate) fn get(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.get(&id)
+    }
+
+    /// The cluster was ready once: from now on a failing worker is given more chances.
+    pub(crate) fn was_ready(&mut self) {
+        self.ever_ready = true;
+    }
+
+    /// Whether [`Table::was_ready`] was said.
+    pub(crate) fn ever_ready(&self) -> bool {
+        self.ever_ready
+    }
+
+    /// Enters a worker of which only the number of its last attempt is known: it is gone, and its
+    /// next attempt may start at once.
+    pub(crate) fn remember(&mut self, id: WorkerId, attempt: Attempt, now: Instant) {
+        let exit = Exit::Unknown("it ended while no agent watched".into());
+        self.workers.insert(
+            id,
+            Worker { attempt, standing: Standing::Down { exit, retry_at: now }, failures: vec![] },
+        );
+    }
+
+    /// Takes in one event of the provider.
+    pub(crate) fn saw(&mut self, event: &WorkerEvent, now: Instant) -> News {
+        let worker = self.workers.entry(event.id).or_insert_with(|| Worker::asked(event.attempt));
+        if event.attempt < worker.attempt {
+            return if matches!(event.phase, Phase::Running { .. }) { News::Ghost } else { News::Nothing };
+        }
+        if event.attempt > worker.attempt {
+            worker.attempt = event.attempt;
+            worker.standing = Standing::Live { place: None, leaving: false };
+        }
+        match &event.phase {
+            Phase::Pending => News::Nothing,
+            Phase::Running { host, pid, container } => worker.runs(Place {
+                host: host.clone(),
+                pid: *pid,
+                container: container.clone(),
+                since: event.at,
+            }),
+            Phase::Exited(exit) => worker.exited(exit, now),
+        }
+    }
+
+    /// Notes that an action was handed to the provider.
+    pub(crate) fn acted(&mut self, action: Action) {
+        match action {
+            Action::Ensure(id, attempt) => {
+                let worker = self.workers.entry(id).or_insert_with(|| Worker::asked(attempt));
+                worker.attempt = attempt;
+                worker.standing = Standing::Live { place: None, leaving: false };
+            }
+            Action::Release(id, _) => {
+                if let Some(Worker { standing: Standing::Live { leaving, .. }, .. }) =
+                    self.workers.get_mut(&id)
+                {
+                    *leaving = true;
+                }
+            }
+        }
+    }
+
+    /// Forgets a worker's failures: they were not its own.
+    pub(crate) fn forgive(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.failures.clear();
+        }
+    }
+
+    /// What to do so that the workers become those that are wanted.
+    pub(crate) fn decide(&self, wanted: Wanted, now: Instant) -> Decision {
+        if wanted.job_managers == 0 && wanted.task_managers == 0 {
+            return Decision::End(End::NoneWanted);
+        }
+        if let Some(end) = wanted_ids(wanted).find_map(|id| self.end_by(id)) {
+            return Decision::End(end);
+        }
+        // Highest index first: that is what scaling down gives up.
+        let releases = self.live().rev().filter(|(id, _)| !is_wanted(wanted, *id));
+        let releases = releases.filter(|(_, worker)| !worker.leaving());
+        let releases = releases.map(|(id, worker)| Action::Release(id, worker.attempt));
+        let ensures = wanted_ids(wanted).filter_map(|id| match self.workers.get(&id) {
+            None => Some(Action::Ensure(id, Attempt::FIRST)),
+            Some(worker) => worker.may_restart(now).then(|| Action::Ensure(id, worker.attempt.next())),
+        });
+        Decision::Act(releases.chain(ensures).collect())
+    }
+
+    /// When to decide again although nothing happened.
+    pub(crate) fn next_wake(&self, wanted: Wanted) -> Option<Instant> {
+        let down = wanted_ids(wanted).filter_map(|id| match self.workers.get(&id)?.standing {
+            Standing::Down { retry_at, .. } => Some(retry_at),
+            Standing::Live { .. } => None,
+        });
+        down.min()
+    }
+
+    /// The workers that are not known to be gone.
+    pub(crate) fn live(&self) -> impl DoubleEndedIterator<Item = (WorkerId, &Worker)> {
+        let live = |worker: &&Worker| matches!(worker.standing, Standing::Live { .. });
+        self.workers.iter().map(|(id, worker)| (*id, worker)).filter(move |(_, worker)| live(worker))
+    }
+
+    /// Whether this worker's exit is the end of the cluster.
+    fn end_by(&self, id: WorkerId) -> Option<End> {
+        let worker = self.workers.get(&id)?;
+        let Standing::Down { exit, .. } = &worker.standing else { return None };
+        if id.role == Role::JobManager && *exit == Exit::Code(0) {
+            return Some(End::JobManagerEnded);
+        }
+        let limit = if self.ever_ready { CRASH_LOOP } else { CRASH_LOOP_AT_START };
+        let times = worker.failures.len();
+        (times >= limit).then(|| End::CrashLoop { id, attempt: worker.attempt, exit: exit.clone(), times })
+    }
+}
+
+impl Worker {
+    fn asked(attempt: Attempt) -> Self {
+        Self { attempt, standing: Standing::Live { place: None, leaving: false }, failures: vec![] }
+    }
+
+    /// Where it runs, if it does.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match &self.standing {
+            Standing::Live { place, .. } => place.as_ref(),
+            Standing::Down { .. } => None,
+        }
+    }
+
+    /// Why it is gone, if it is.
+    pub(crate) fn exit(&self) -> Option<&Exit> {
+        match &self.standing {
+            Standing::Live { .. } => None,
+            Standing::Down { exit, .. } => Some(exit),
+        }
+    }
+
+    /// Whether it lives and its release was asked for.
+    pub(crate) fn leaving(&self) -> bool {
+        matches!(self.standing, Standing::Live { leaving: true, .. })
+    }
+
+    fn may_restart(&self, now: Instant) -> bool {
+        matches!(self.standing, Standing::Down { retry_at, .. } if retry_at <= now)
+    }
+
+    fn runs(&mut self, at: Place) -> News {
+        let leaving = self.leaving();
+        if self.place().is_some_and(|place| place.is_same(&at)) {
+            return News::Nothing;
+        }
+        self.standing = Standing::Live { place: Some(at), leaving };
+        News::Running
+    }
+
+    fn exited(&mut self, exit: &Exit, now: Instant) -> News {
+        let (exit, retry_at, news) = match &self.standing {
+            Standing::Down { .. } => return News::Nothing,
+            Standing::Live { leaving: true, .. } => (Exit::Released, now, News::Released),
+            Standing::Live { leaving: false, .. } => (exit.clone(), now + self.fail(exit, now), News::Failed),
+        };
+        self.standing = Standing::Down { exit, retry_at };
+        news
+    }
+
+    /// Counts a failure, unless it is the scheduler's or the node's, and says how long to wait.
+    fn fail(&mut self, exit: &Exit, now: Instant) -> Duration {
+        if matches!(exit, Exit::Preempted | Exit::NodeLost | Exit::Released) {
+            return SECOND_DELAY;
+        }
+        self.failures.retain(|at| now.duration_since(*at) < WINDOW);
+        self.failures.push(now);
+        match self.failures.len() {
+            0 | 1 => FIRST_DELAY,
+            n => SECOND_DELAY * 2u32.saturating_pow(n as u32 - 2),
+        }
+    }
+}
+
+impl Place {
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.host, self.pid, &self.container) == (&other.host, other.pid, &other.container)
+    }
+}
+
+fn wanted_ids(wanted: Wanted) -> impl Iterator<Item = WorkerId> {
+    (0..wanted.job_managers).map(WorkerId::jm).chain((0..wanted.task_managers).map(WorkerId::tm))
+}
+
+/// Whether there shall be a worker of this id.
+pub(crate) fn is_wanted(wanted: Wanted, id: WorkerId) -> bool {
+    id.index
+        < match id.role {
+            Role::JobManager => wanted.job_managers,
+            Role::TaskManager => wanted.task_managers,
+        }
+}
+
+#[cfg(test)]
+mod tests;

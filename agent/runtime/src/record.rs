@@ -1,0 +1,255 @@
+//! What the agent must remember across its own death, and the cluster's timeline.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use kobel_plan::{
+    API_VERSION, Attempt, ClusterDir, ClusterEvent, ClusterPlan, ClusterState, Status, Wanted, WorkerId,
+    api::StopCause,
+    status::{AgentStatus, Jobs, Slots, TaskManagersStatus},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{front, host_name, ports::Ports};
+
+/// `record.json`. Its `status` is what the submitting side shows when no agent lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record {
+    /// Always [`API_VERSION`].
+    pub(crate) api_version: String,
+    /// How many agents have had charge of this cluster.
+    pub(crate) epoch: u32,
+    /// How many workers there shall be, by the plan or the last scaling.
+    pub(crate) wanted: Wanted,
+    /// Where the front listens.
+    pub(crate) front_port: u16,
+    /// Where the JobManager listens; absent before the first is started.
+    pub(crate) job_manager_ports: Option<Ports>,
+    /// Every worker's newest attempt, written before the provider is asked for it.
+    pub(crate) attempts: BTreeMap<WorkerId, Attempt>,
+    /// The JobManager that led last, to tell a failover from a first start.
+    pub(crate) leader: Option<(WorkerId, Attempt)>,
+    /// Whether the cluster was ever ready.
+    pub(crate) ever_ready: bool,
+    /// How the cluster is being ended, once it is.
+    pub(crate) ending: Option<Ending>,
+    /// The last status.
+    pub(crate) status: Status,
+}
+
+/// A cluster's end: decided, perhaps not reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ending {
+    /// What kind.
+    pub(crate) kind: EndKind,
+    /// Why, in one line.
+    pub(crate) reason: String,
+    /// How long workers may take after SIGTERM.
+    pub(crate) grace: Duration,
+}
+
+/// The kinds of end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum EndKind {
+    /// On request, or because nothing was left to do.
+    Stopped,
+    /// On request, and impatiently.
+    Killed,
+    /// By a fault.
+    Failed,
+}
+
+impl Ending {
+    /// The end that somebody asked for.
+    pub(crate) fn requested(by: StopCause, grace: Duration) -> Self {
+        let (kind, reason) = match by {
+            StopCause::Stop => (EndKind::Stopped, "stopped by `kobel stop`"),
+            StopCause::Kill => (EndKind::Killed, "killed by `kobel kill`"),
+            StopCause::RolledBack => (EndKind::Killed, "taken back by an unfinished `kobel start`"),
+            StopCause::RestApi => (EndKind::Stopped, "stopped by DELETE /cluster"),
+            StopCause::Signal => (EndKind::Stopped, "stopped by a signal to the agent"),
+        };
+        Self { kind, reason: reason.into(), grace }
+    }
+
+    /// The state that it leads to.
+    pub(crate) fn state(&self) -> ClusterState {
+        match self.kind {
+            EndKind::Stopped | EndKind::Killed => ClusterState::Stopped,
+            EndKind::Failed => ClusterState::Failed,
+        }
+    }
+}
+
+impl Record {
+    /// The record that an agent begins with: a former agent's carried on, or a new one.
+    pub(crate) fn of_agent(former: Option<Self>, plan: &ClusterPlan, front_port: u16) -> Self {
+        let agent = AgentStatus { host: host_name(), pid: std::process::id() };
+        let mut record = former.unwrap_or_else(|| Self::first(plan));
+        record.epoch += 1;
+        record.front_port = front_port;
+        record.status.rest_url = Some(front::url(&plan.front, front_port));
+        record.status.agent = Some(agent);
+        record
+    }
+
+    fn first(plan: &ClusterPlan) -> Self {
+        let status = Status {
+            api_version: API_VERSION.into(),
+            name: plan.name.clone(),
+            provider: plan.provider,
+            kind: plan.kind,
+            state: ClusterState::Starting,
+            flink_version: plan.flink.version.to_string(),
+            rest_url: None,
+            masters: vec![],
+            task_managers: TaskManagersStatus { wanted: plan.wanted.task_managers, running: 0, list: vec![] },
+            slots: Slots::default(),
+            jobs: Jobs::default(),
+            agent: None,
+            failovers: 0,
+            yarn: None,
+            log_dir: plan.log_dir.clone(),
+            started_at: Timestamp::now(),
+            reason: None,
+        };
+        Self {
+            api_version: API_VERSION.into(),
+            epoch: 0,
+            wanted: plan.wanted,
+            front_port: 0,
+            job_manager_ports: None,
+            attempts: BTreeMap::new(),
+            leader: None,
+            ever_ready: false,
+            ending: None,
+            status,
+        }
+    }
+
+    /// The record of a living cluster that an agent left behind; none if there is none, or none that
+    /// can be read, or its cluster is over.
+    pub(crate) fn load(dir: &ClusterDir) -> Option<Self> {
+        let bytes = fs::read(dir.record()).ok()?;
+        match serde_json::from_slice::<Self>(&bytes) {
+            Ok(record) if record.api_version != API_VERSION => {
+                tracing::warn!(version = record.api_version, "left the record of another version alone");
+                None
+            }
+            Ok(record) => (!record.status.state.is_terminal()).then_some(record),
+            Err(error) => {
+                tracing::warn!(%error, "could not read the record of a former agent");
+                None
+            }
+        }
+    }
+
+    /// Writes it so that a reader finds the old or the new one, whole, whatever dies in between.
+    /// Failing is survivable (a full disk must not end a cluster), so it is only logged.
+    pub(crate) async fn save(&self, dir: &ClusterDir) {
+        let path = dir.record();
+        let written = match serde_json::to_vec_pretty(self) {
+            Ok(bytes) => tokio::task::spawn_blocking(move || write_atomically(&path, &bytes)).await,
+            Err(error) => Ok(Err(error.into())),
+        };
+        if let Err(error) = written.unwrap_or_else(|join| Err(io::Error::other(join))) {
+            tracing::error!(%error, "could not write the record: a next agent may not know this one's workers");
+        }
+    }
+}
+
+/// Writes a file of mode 0600 by way of a temporary one beside it.
+fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(dir)?.sync_all()
+}
+
+/// `events.jsonl`: what happened to the cluster, appended line by line.
+#[derive(Debug)]
+pub(crate) struct Timeline(PathBuf);
+
+impl Timeline {
+    pub(crate) fn new(dir: &ClusterDir) -> Self {
+        Self(dir.events())
+    }
+
+    /// Appends an event. As with the record, failing is survivable.
+    pub(crate) fn append(&self, event: &ClusterEvent) {
+        let appended = serde_json::to_vec(event).map_err(io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            OpenOptions::new().create(true).append(true).mode(0o600).open(&self.0)?.write_all(&line)
+        });
+        if let Err(error) = appended {
+            tracing::warn!(%error, "could not write to the timeline");
+        }
+    }
+}
+
+/// The last events of a timeline; a torn last line is left out.
+pub(crate) fn last_events(text: &str, count: usize) -> Vec<ClusterEvent> {
+    let mut events: Vec<_> =
+        text.lines().rev().filter_map(|line| serde_json::from_str(line).ok()).take(count).collect();
+    events.reverse();
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use kobel_plan::EventKind;
+
+    use super::*;
+    use crate::testing::plan;
+
+    #[tokio::test]
+    async fn a_record_comes_back_as_it_went() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = ClusterDir::new(tmp.path());
+        let mut record = Record::of_agent(None, &plan(tmp.path()), 8081);
+        record.attempts.insert(WorkerId::tm(3), Attempt::FIRST.next());
+        record.leader = Some((WorkerId::jm(0), Attempt::FIRST));
+        record.ending = Some(Ending::requested(StopCause::Stop, Duration::from_secs(3)));
+        record.save(&dir).await;
+        assert_eq!(Record::load(&dir), Some(record.clone()));
+        let mode = fs::metadata(dir.record()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+
+        record.status.state = ClusterState::Stopped;
+        record.save(&dir).await;
+        assert_eq!(Record::load(&dir), None, "a cluster that is over is not taken up again");
+        fs::write(dir.record(), &serde_json::to_vec(&record).unwrap()[..40]).unwrap();
+        assert_eq!(Record::load(&dir), None, "half a record is none");
+    }
+
+    #[test]
+    fn the_timeline_survives_a_torn_line() {
+        let tmp = tempfile::tempdir().unwrap();
+        let timeline = Timeline::new(&ClusterDir::new(tmp.path()));
+        for n in 0..3 {
+            timeline.append(&ClusterEvent {
+                at: Timestamp::UNIX_EPOCH,
+                kind: EventKind::WorkerRunning,
+                worker: Some(WorkerId::tm(n)),
+                message: "runs".into(),
+            });
+        }
+        let text = fs::read_to_string(&timeline.0).unwrap() + "{\"at\":\"19";
+        let workers: Vec<_> = last_events(&text, 2).into_iter().map(|event| event.worker).collect();
+        assert_eq!(workers, [Some(WorkerId::tm(1)), Some(WorkerId::tm(2))]);
+    }
+}

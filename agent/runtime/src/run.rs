@@ -1,0 +1,180 @@
+//! The agent from its start to its end.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
+
+use kobel_plan::{ClusterDir, ClusterPlan, ProviderKind, Wanted};
+use kobel_provider::{Provider, local::LocalProvider};
+use rustix::fs::{FlockOperation, Mode, flock};
+use tokio::sync::{mpsc, watch};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    control,
+    error::{AgentError, chain},
+    front,
+    handle::{self, Handle},
+    observe::{Heard, Question, observe},
+    record::Record,
+    servers::{Servers, heed_signals},
+    supervisor::{Inputs, Outputs, Supervisor},
+};
+
+/// Requests waiting for the supervisor; who finds the queue full waits too.
+const REQUESTS: usize = 16;
+
+/// Takes charge of the cluster in this directory and returns when the cluster is over.
+///
+/// Its standard input is the cluster's lock, held for it by who started it. On its standard output it
+/// writes one line: `{"ready":true}` when it serves the cluster's socket, or `{"error":"…"}`.
+pub fn run(cluster_dir: PathBuf) -> ExitCode {
+    match take_charge(&ClusterDir::new(cluster_dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let error = chain(&error);
+            tracing::error!(error, "could not take charge");
+            say(&serde_json::json!({ "error": error }));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn take_charge(dir: &ClusterDir) -> Result<(), AgentError> {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    // Out of the starter's session: neither its Ctrl-C nor its terminal's end is for the agent. It
+    // fails only where the agent leads a session already.
+    let _ = rustix::process::setsid();
+    hold_lock(dir)?;
+    let plan = read_plan(dir)?;
+    log_to(&plan.log_dir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Only for fsync, name lookups and launches.
+        .max_blocking_threads(4)
+        .build()
+        .map_err(|source| AgentError::Runtime { attempt: "set up the runtime", source })?;
+    runtime.block_on(async {
+        let provider = open_provider(&plan, dir)?;
+        govern(plan, dir.clone(), provider).await
+    })
+}
+
+/// Makes sure that no other agent has charge: the lock must be our standard input.
+fn hold_lock(dir: &ClusterDir) -> Result<(), AgentError> {
+    let stdin = io::stdin();
+    let given = rustix::fs::fstat(stdin.as_fd()).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+    let lock = fs::metadata(dir.lock()).map(|meta| (meta.dev(), meta.ino())).ok();
+    // Taking again a lock that this very descriptor holds succeeds.
+    let held = given.is_some() && given == lock;
+    let held = held && flock(stdin.as_fd(), FlockOperation::NonBlockingLockExclusive).is_ok();
+    if held { Ok(()) } else { Err(AgentError::NotLocked { dir: dir.path().into() }) }
+}
+
+fn read_plan(dir: &ClusterDir) -> Result<ClusterPlan, AgentError> {
+    let path = dir.plan();
+    let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+    serde_json::from_slice(&bytes).map_err(|source| AgentError::Plan { path, source })
+}
+
+fn log_to(log_dir: &Path) -> Result<(), AgentError> {
+    fs::create_dir_all(log_dir).map_err(io_error("create", log_dir))?;
+    let path = log_dir.join("agent.log");
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let file: File = file.map_err(io_error("open", &path))?;
+    let filter = EnvFilter::try_from_env("KOBEL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false);
+    // A second subscriber in one process is a test's, and its logs are of no interest.
+    let _ = subscriber.with_writer(Mutex::new(file)).try_init();
+    Ok(())
+}
+
+fn io_error(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AgentError {
+    let path = path.to_path_buf();
+    move |source| AgentError::Io { attempt, path, source }
+}
+
+/// Sets everything up, says so, and supervises.
+async fn govern(plan: ClusterPlan, dir: ClusterDir, provider: Arc<dyn Provider>) -> Result<(), AgentError> {
+    handle::check(plan.wanted)?;
+    let former = Record::load(&dir);
+    if former.is_none() {
+        check_sizes(&plan, provider.as_ref()).await?;
+    }
+    let recovered = provider.recover().await?;
+    let front = front::bind(&plan.front, former.as_ref().map(|record| record.front_port))?;
+    let socket = control::bind(&dir).map_err(io_error("bind", &dir.socket()))?;
+    let record = Record::of_agent(former, &plan, front.port);
+    record.save(&dir).await;
+
+    let (status, statuses) = watch::channel(Arc::new(record.status.clone()));
+    let (upstream, upstreams) = watch::channel(None);
+    let (questions, asked) = watch::channel(Question::default());
+    let (heard, hears) = watch::channel(Heard::default());
+    let (requests, requested) = mpsc::channel(REQUESTS);
+    tracing::info!(cluster = %plan.name, epoch = record.epoch, pid = std::process::id(), "takes charge");
+    let outputs = Outputs { status, upstream, questions };
+    let inputs = Inputs { workers: provider.watch(), heard: hears, requests: requested };
+    let mut supervisor = Supervisor::new(plan, dir.clone(), provider, record, outputs);
+    // Before anyone can ask: what a former agent told last may not be so any more.
+    supervisor.adopt(recovered).await;
+
+    let handle = Handle { status: statuses, requests, events: dir.events() };
+    let observer = tokio::spawn(observe(asked, heard));
+    let signals = tokio::spawn(heed_signals(handle.clone())?);
+    let servers = Servers::start(front, upstreams, socket, handle);
+    say(&serde_json::json!({ "ready": true }));
+    supervisor.run(inputs).await;
+    supervisor.finish().await;
+    servers.stop().await;
+    signals.abort();
+    observer.abort();
+    fs::remove_file(dir.socket()).map_err(io_error("remove", &dir.socket()))
+}
+
+fn open_provider(plan: &ClusterPlan, dir: &ClusterDir) -> Result<Arc<dyn Provider>, AgentError> {
+    match plan.provider {
+        ProviderKind::Local => {
+            let marker = dir.path().display().to_string();
+            Ok(LocalProvider::open(dir.workers(), plan.log_dir.clone(), marker)?)
+        }
+        other => Err(AgentError::NoProvider(other)),
+    }
+}
+
+/// A worker larger than the provider can ever give fails now, not after a while of trying.
+async fn check_sizes(plan: &ClusterPlan, provider: &dyn Provider) -> Result<(), AgentError> {
+    let most = provider.limits().await?.memory_bytes;
+    let Wanted { job_managers, task_managers } = plan.wanted;
+    let roles =
+        [("JobManager", job_managers, &plan.job_manager), ("TaskManager", task_managers, &plan.task_manager)];
+    for (noun, wanted, role) in roles {
+        if wanted > 0 && role.process_bytes > most {
+            let mib = |bytes: u64| bytes >> 20;
+            let (needs, most) = (mib(role.process_bytes), mib(most));
+            let error = format!(
+                "a {noun} of {needs}m is larger than the largest that {} has, {most}m",
+                plan.provider
+            );
+            return Err(AgentError::Wanted(error));
+        }
+    }
+    Ok(())
+}
+
+/// The one line on standard output. Who started us may be gone already.
+fn say(line: &serde_json::Value) {
+    let mut stdout = io::stdout();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! One task owns the cluster: it hears of workers, of the JobManager's answers, of requests and of
+//! time, decides after each what to do, does it, and tells the world how the cluster stands.
+
+mod act;
+mod tell;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream::BoxStream};
+use jiff::Timestamp;
+use kobel_plan::{
+    ClusterDir, ClusterEvent, ClusterPlan, EventKind, Role, Status, WorkerEvent, WorkerId,
+    api::{StopCause, StopRequest},
+};
+use kobel_provider::{Provider, Recovered};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    handle::{Refusal, Request, scaled},
+    observe::{Heard, Observation, Question, Target},
+    ports::Reservation,
+    reconcile::{News, Table, Worker, is_wanted},
+    record::{EndKind, Ending, Record, Timeline},
+};
+
+/// So long after the grace a worker that was not seen to go is given up: SIGKILL was sent before.
+const GIVE_UP: Duration = Duration::from_secs(15);
+
+/// The cluster's owner.
+pub(crate) struct Supervisor {
+    plan: ClusterPlan,
+    dir: ClusterDir,
+    provider: Arc<dyn Provider>,
+    record: Record,
+    table: Table,
+    timeline: Timeline,
+    /// The living JobManager's last answer.
+    observed: Option<Observation>,
+    /// Holds the JobManager's ports against other agents.
+    reserved: Vec<Reservation>,
+    /// When an action that the provider refused is to be tried again.
+    retry_at: Option<Instant>,
+    /// When the end is declared although workers were not seen to go.
+    give_up_at: Option<Instant>,
+    looks: Looks,
+    outputs: Outputs,
+}
+
+/// Who waits for the JobManager to be asked at once.
+#[derive(Debug, Default)]
+struct Looks {
+    /// The number of the last question.
+    asked: u64,
+    /// The number of the last question that was answered, or was not in time.
+    heard: u64,
+    waiting: Vec<(u64, oneshot::Sender<()>)>,
+}
+
+impl Looks {
+    fn ask(&mut self, reply: oneshot::Sender<()>) {
+        self.asked += 1;
+        self.waiting.push((self.asked, reply));
+    }
+
+    /// Tells those whose question was answered, once the status is published.
+    fn tell(&mut self) {
+        let heard = self.heard;
+        for (_, reply) in self.waiting.extract_if(.., |(asked, _)| *asked <= heard) {
+            // Who asked may have given up.
+            let _ = reply.send(());
+        }
+    }
+}
+
+/// Whom the supervisor tells.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    /// How the cluster stands.
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    /// Where the front forwards to.
+    pub(crate) upstream: watch::Sender<Option<SocketAddr>>,
+    /// What the observer is to ask.
+    pub(crate) questions: watch::Sender<Question>,
+}
+
+/// What the supervisor hears.
+pub(crate) struct Inputs {
+    /// The provider's events.
+    pub(crate) workers: BoxStream<'static, WorkerEvent>,
+    /// What the observer heard.
+    pub(crate) heard: watch::Receiver<Heard>,
+    /// What the servers are asked.
+    pub(crate) requests: mpsc::Receiver<Request>,
+}
+
+impl Supervisor {
+    /// The owner of a cluster that starts with this record, or returns with it.
+    pub(crate) fn new(
+        plan: ClusterPlan,
+        dir: ClusterDir,
+        provider: Arc<dyn Provider>,
+        record: Record,
+        outputs: Outputs,
+    ) -> Self {
+        let mut table = Table::default();
+        for (id, attempt) in &record.attempts {
+            table.remember(*id, *attempt, Instant::now());
+        }
+        if record.ever_ready {
+            table.was_ready();
+        }
+        let timeline = Timeline::new(&dir);
+        // A former agent may have died over the end.
+        let give_up_at = record.ending.as_ref().map(|ending| Instant::now() + ending.grace + GIVE_UP);
+        let (observed, reserved, retry_at) = (None, vec![], None);
+        Self {
+            plan,
+            dir,
+            provider,
+            record,
+            table,
+            timeline,
+            observed,
+            reserved,
+            retry_at,
+            give_up_at,
+            looks: Looks::default(),
+            outputs,
+        }
+    }
+
+    /// Takes over workers that a former agent left. Without knowing their ports they are of no use:
+    /// then they are let go, and new ones come in their place.
+    pub(crate) async fn adopt(&mut self, recovered: Vec<Recovered>) {
+        self.event(EventKind::AgentStarted, None, format!("agent {} took charge", std::process::id()));
+        for Recovered { id, attempt, phase } in recovered {
+            let event = WorkerEvent { id, attempt, at: Timestamp::now(), phase };
+            let news = self.table.saw(&event, Instant::now());
+            self.event(
+                EventKind::WorkerAdopted,
+                Some(id),
+                format!("{} was taken over", id.attempt_name(attempt)),
+            );
+            if news == News::Ghost {
+                self.let_ghost_go(&event).await;
+            } else if self.record.job_manager_ports.is_none() {
+                self.release(id, attempt, Duration::ZERO).await;
+            }
+        }
+        self.publish().await;
+    }
+
+    /// Runs the cluster until it is over: no worker is left. What then is to be told, [`Self::finish`]
+    /// tells.
+    pub(crate) async fn run(&mut self, mut inputs: Inputs) {
+        loop {
+            self.act().await;
+            self.publish().await;
+            self.looks.tell();
+            if self.is_over() {
+                return;
+            }
+            let wake = self.next_wake();
+            tokio::select! {
+                Some(event) = inputs.workers.next() => self.on_worker(&event).await,
+                Ok(()) = inputs.heard.changed() => {
+                    let (serial, answer) = {
+                        let heard = inputs.heard.borrow_and_update();
+                        (heard.serial, heard.answer.clone())
+                    };
+                    self.looks.heard = serial;
+                    self.on_answer(answer);
+                }
+                Some(request) = inputs.requests.recv() => self.on_request(request).await,
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    async fn on_worker(&mut self, event: &WorkerEvent) {
+        let name = event.id.attempt_name(event.attempt);
+        match self.table.saw(event, Instant::now()) {
+            News::Nothing => return,
+            News::Ghost => return self.let_ghost_go(event).await,
+            News::Running => self.event(EventKind::WorkerRunning, Some(event.id), format!("{name} runs")),
+            news @ (News::Released | News::Failed) => {
+                let exit = self.table.get(event.id).and_then(Worker::exit).map(ToString::to_string);
+                let message = format!("{name} {}", exit.unwrap_or_default());
+                self.event(EventKind::WorkerExited, Some(event.id), message);
+                if event.id.role == Role::JobManager {
+                    self.master_gone(news);
+                }
+            }
+        }
+        // Whatever happened, the JobManager may have news of it.
+        self.outputs.questions.send_modify(|_| {});
+    }
+
+    fn master_gone(&mut self, news: News) {
+        self.observed = None;
+        if news == News::Released {
+            // Its successor takes over from nobody.
+            self.record.leader = None;
+        }
+    }
+
+    fn on_answer(&mut self, answer: Option<Observation>) {
+        let living = self.target().map(|target| target.of);
+        self.observed = answer.filter(|answer| Some(answer.of) == living);
+        let Some(leader) = self.observed.as_ref().map(|observed| observed.of) else { return };
+        if self.record.leader.is_some_and(|former| former != leader) {
+            self.record.status.failovers += 1;
+        }
+        self.record.leader = Some(leader);
+    }
+
+    async fn on_request(&mut self, request: Request) {
+        // Who asked may be gone; what was asked for is done all the same.
+        match request {
+            Request::Stop(StopRequest { grace_ms, by }, reply) => {
+                self.stop(by, Duration::from_millis(grace_ms)).await;
+                let _ = reply.send(());
+            }
+            Request::Look(reply) => self.looks.ask(reply),
+            Request::Scale(request, reply) => {
+                let granted = match self.record.ending {
+                    Some(_) => Err(Refusal::Ending),
+                    None => scaled(self.record.wanted, request),
+                };
+                if let Ok(wanted) = granted {
+                    let (jms, tms) = (wanted.job_managers, wanted.task_managers);
+                    self.record.wanted = wanted;
+                    self.event(
+                        EventKind::Scaled,
+                        None,
+                        format!("scaled to {jms} JobManagers, {tms} TaskManagers"),
+                    );
+                }
+                let _ = reply.send(granted);
+            }
+        }
+    }
+
+    /// Begins the end, or shortens the grace of one that has begun.
+    async fn stop(&mut self, by: StopCause, grace: Duration) {
+        let asked = Ending::requested(by, grace);
+        self.event(EventKind::StopRequested, None, asked.reason.clone());
+        match &mut self.record.ending {
+            None => self.end(asked),
+            Some(ending) if grace < ending.grace => {
+                ending.grace = grace;
+                if ending.kind == EndKind::Stopped {
+                    (ending.kind, ending.reason) = (asked.kind, asked.reason);
+                }
+                self.hasten(grace).await;
+            }
+            Some(_) => {}
+        }
+        self.publish().await;
+    }
+
+    /// The JobManager process to ask and to forward to.
+    fn target(&self) -> Option<Target> {
+        let ports = self.record.job_manager_ports?;
+        let master = |id: &WorkerId| id.role == Role::JobManager && is_wanted(self.record.wanted, *id);
+        let (id, worker) = self.table.live().find(|(id, worker)| master(id) && !worker.leaving())?;
+        let rest = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.rest));
+        Some(Target { of: (id, worker.attempt), rest })
+    }
+
+    fn is_over(&self) -> bool {
+        let given_up = self.give_up_at.is_some_and(|at| at <= Instant::now());
+        self.record.ending.is_some() && (given_up || self.table.live().next().is_none())
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let restart = match self.record.ending {
+            Some(_) => self.give_up_at,
+            None => self.table.next_wake(self.record.wanted),
+        };
+        restart.into_iter().chain(self.retry_at).min()
+    }
+
+    fn event(&self, kind: EventKind, worker: Option<WorkerId>, message: String) {
+        tracing::info!(?kind, worker = worker.map(tracing::field::display), "{message}");
+        self.timeline.append(&ClusterEvent { at: Timestamp::now(), kind, worker, message });
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,178 @@
+//! A provider whose workers are entries of a table, with a JobManager whose REST server is real.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{Json, Router, routing::get};
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use jiff::Timestamp;
+use kobel_plan::{Attempt, Exit, Phase, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec};
+use kobel_provider::{Outcome, Provider, ProviderError, Recovered};
+use serde_json::json;
+use tokio::{sync::mpsc, task::AbortHandle};
+
+type Key = (WorkerId, Attempt);
+
+/// What lives, and what was asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct World(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    live: BTreeMap<Key, Option<AbortHandle>>,
+    watchers: Vec<mpsc::UnboundedSender<WorkerEvent>>,
+    asked: Vec<String>,
+    finished: Option<Outcome>,
+    doomed: Option<(WorkerId, Exit)>,
+    stubborn: bool,
+}
+
+impl World {
+    /// From now on every attempt of this worker ends like this as soon as it runs.
+    pub(crate) fn doom(&self, id: WorkerId, exit: Exit) {
+        self.lock().doomed = Some((id, exit));
+    }
+
+    /// From now on only a release without grace is heeded.
+    pub(crate) fn be_stubborn(&self) {
+        self.lock().stubborn = true;
+    }
+
+    /// A worker's process dies.
+    pub(crate) fn die(&self, id: WorkerId, exit: Exit) {
+        let mut inner = self.lock();
+        let key = *inner.live.keys().find(|key| key.0 == id).unwrap();
+        inner.end(key, exit);
+    }
+
+    /// Names of the living attempts.
+    pub(crate) fn live(&self) -> Vec<String> {
+        self.lock().live.keys().map(|(id, attempt)| id.attempt_name(*attempt)).collect()
+    }
+
+    /// What the provider was asked since the last look: "ensure tm-0.1", "release tm-0.1 10s".
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().asked)
+    }
+
+    /// What `finish` was told.
+    pub(crate) fn finished(&self) -> Option<Outcome> {
+        self.lock().finished
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
+    /// The JobManager's REST server, on the port that its configuration says.
+    async fn serve(self, port: u16) {
+        let world = self.clone();
+        let overview = json!({
+            "taskmanagers": 0, "slots-total": 4, "slots-available": 3, "jobs-running": 1, "jobs-finished": 0,
+            "jobs-cancelled": 0, "jobs-failed": 0, "flink-version": "1.20.5", "flink-commit": "x"
+        });
+        let routes = Router::new()
+            .route("/overview", get(async move || Json(overview)))
+            .route("/taskmanagers", get(async move || Json(world.registered())))
+            .route("/hello", get(async || "hello from Flink"));
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        axum::serve(listener, routes).await.unwrap();
+    }
+
+    fn registered(&self) -> serde_json::Value {
+        let live = self.live();
+        let tms = live.iter().filter(|name| name.starts_with("tm"));
+        let tms = tms.map(|id| {
+            json!({"id": id, "slotsNumber": 2, "freeSlots": 1, "timeSinceLastHeartbeat": 1, "path": "x"})
+        });
+        json!({ "taskmanagers": tms.collect::<Vec<_>>() })
+    }
+}
+
+impl Inner {
+    fn tell(&mut self, (id, attempt): Key, phase: Phase) {
+        let event = WorkerEvent { id, attempt, at: Timestamp::now(), phase };
+        self.watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
+    }
+
+    fn end(&mut self, key: Key, exit: Exit) {
+        if let Some(server) = self.live.remove(&key) {
+            server.inspect(AbortHandle::abort);
+            self.tell(key, Phase::Exited(exit));
+        }
+    }
+}
+
+fn running() -> Phase {
+    Phase::Running { host: "here".into(), pid: Some(4711), container: None }
+}
+
+/// The REST port in a worker's configuration file.
+fn rest_port(spec: &WorkerSpec) -> u16 {
+    let conf = &spec.files[0].contents;
+    let line =
+        conf.lines().find(|line| line.trim().starts_with("bind-port:") || line.starts_with("rest.bind-port"));
+    let digits: String = line.unwrap().chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+#[async_trait]
+impl Provider for World {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Local
+    }
+
+    async fn limits(&self) -> Result<Resources, ProviderError> {
+        Ok(Resources { memory_bytes: 1 << 40, vcores: 64 })
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, ProviderError> {
+        let live = self.lock().live.keys().copied().collect::<Vec<_>>();
+        Ok(live.into_iter().map(|(id, attempt)| Recovered { id, attempt, phase: running() }).collect())
+    }
+
+    async fn ensure(&self, spec: WorkerSpec) -> Result<(), ProviderError> {
+        let key = (spec.id, spec.attempt);
+        let server = (spec.id.role == Role::JobManager)
+            .then(|| tokio::spawn(self.clone().serve(rest_port(&spec))).abort_handle());
+        let mut inner = self.lock();
+        inner.asked.push(format!("ensure {}", spec.name()));
+        assert!(!inner.live.keys().any(|live| live.0 == spec.id), "{} has a living sibling", spec.name());
+        inner.live.insert(key, server);
+        inner.tell(key, Phase::Pending);
+        inner.tell(key, running());
+        if let Some((_, exit)) = inner.doomed.clone().filter(|(id, _)| *id == spec.id) {
+            inner.end(key, exit);
+        }
+        Ok(())
+    }
+
+    async fn release(&self, id: WorkerId, attempt: Attempt, grace: Duration) -> Result<(), ProviderError> {
+        let mut inner = self.lock();
+        inner.asked.push(format!("release {} {grace:?}", id.attempt_name(attempt)));
+        if !inner.stubborn || grace.is_zero() {
+            inner.end((id, attempt), Exit::Released);
+        }
+        Ok(())
+    }
+
+    fn watch(&self) -> BoxStream<'static, WorkerEvent> {
+        let (watcher, events) = mpsc::unbounded_channel();
+        let mut inner = self.lock();
+        for (id, attempt) in inner.live.keys().copied() {
+            let event = WorkerEvent { id, attempt, at: Timestamp::now(), phase: running() };
+            watcher.send(event).unwrap();
+        }
+        inner.watchers.push(watcher);
+        stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) }).boxed()
+    }
+
+    async fn finish(&self, outcome: Outcome) -> Result<(), ProviderError> {
+        self.lock().finished = Some(outcome);
+        Ok(())
+    }
+}
