@@ -1,0 +1,191 @@
+//! From what was asked and what is configured to the plan of a cluster. A function of values: what
+//! had to be looked up is in [`Inputs`].
+
+mod error;
+mod jvm;
+mod layers;
+mod memory;
+mod network;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use kobel_conf::{
+    flink::{FlinkConf, Loaded, Origin, Release},
+    settings::Settings,
+};
+use kobel_plan::{API_VERSION, ClusterKind, ClusterPlan, FlinkHome, JavaHome, Role, RolePlan, Wanted};
+
+use crate::{Env, spec::ClusterSpec};
+
+pub use error::CompileError;
+
+/// Everything a plan is made of.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// What was asked.
+    pub spec: &'a ClusterSpec,
+    /// kobel's settings.
+    pub settings: &'a Settings,
+    /// The environment.
+    pub env: &'a Env,
+    /// Flink's configuration directory.
+    pub conf_dir: PathBuf,
+    /// What it holds.
+    pub loaded: Loaded,
+    /// The distribution.
+    pub flink: FlinkHome,
+    /// The Java.
+    pub java: JavaHome,
+    /// Where logs go unless the configuration moves them.
+    pub log_dir: PathBuf,
+    /// The machine's memory in bytes, where workers are processes of it and it is known.
+    pub machine_memory: Option<u64>,
+}
+
+/// A plan and how it came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// The plan.
+    pub plan: ClusterPlan,
+    /// What a person may want to know of the decisions, a line each.
+    pub notes: Vec<String>,
+    /// The effective configuration with the origin of each value.
+    pub conf: FlinkConf,
+}
+
+/// What kobel sets where nobody else did: key, value and why.
+const OVERLAY: [(&str, &str, &str); 5] = [
+    // In ms. A TaskManager notices by them that its JobManager was replaced, and the other way
+    // round; Flink's own 10 s and 50 s make that take most of a minute.
+    ("heartbeat.interval", "2000", "a quick recovery"),
+    ("heartbeat.timeout", "8000", "a quick recovery"),
+    // A TaskManager that is up before the JobManager shall not wait 10 s to ask again.
+    ("cluster.registration.error-delay", "500 ms", "a quick start"),
+    ("cluster.registration.refused-delay", "500 ms", "a quick start"),
+    // 100 days in ms: until then a job waits for slots instead of failing at once. Flink's own
+    // ResourceManager cannot know that kobel may still bring workers. Pekko's timer takes no more
+    // than 248 days, and the JobManager dies of a longer one.
+    ("resourcemanager.standalone.start-up-time", "8640000000", "jobs wait for slots"),
+];
+
+/// Variables of the user's shell by which Flink finds a Hadoop configuration, and the key that gives
+/// each of them a default (`config.sh`).
+const HADOOP: [(&str, &str); 3] = [
+    ("HADOOP_CONF_DIR", "env.hadoop.conf.dir"),
+    ("YARN_CONF_DIR", "env.yarn.conf.dir"),
+    ("HBASE_CONF_DIR", "env.hbase.conf.dir"),
+];
+
+/// Decides what the cluster is.
+pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
+    let mut notes: Vec<String> = inputs.loaded.notes.iter().map(ToString::to_string).collect();
+    let version = &inputs.flink.version;
+    let release = Release { major: version.major, minor: version.minor };
+    let mut conf = layers::merge(&inputs, release, &mut notes)?;
+    refuse_high_availability(&conf)?;
+    for (key, value, why) in OVERLAY {
+        conf.set_default(key, value, Origin::Kobel(why));
+    }
+    let wanted = Wanted {
+        job_managers: inputs.spec.job_managers,
+        task_managers: inputs.spec.task_managers.unwrap_or(inputs.settings.task_managers.value),
+    };
+    intercept_exit(&mut conf, inputs.java.version, &mut notes);
+    jvm::default_options(&mut conf, inputs.java.version);
+    network::defaults(&mut conf);
+    network::check_pins(&conf, wanted)?;
+    let (front, rpc_port) = (network::front(&conf)?, network::rpc_port(&conf)?);
+    let job_manager = role(&inputs, Role::JobManager, &mut conf, &mut notes)?;
+    let task_manager = role(&inputs, Role::TaskManager, &mut conf, &mut notes)?;
+    memory::check_machine(&inputs, wanted, &job_manager, &task_manager, &mut notes)?;
+    let rpc_address = network::rpc_address(&conf);
+    let plan = ClusterPlan {
+        api_version: API_VERSION.into(),
+        name: inputs.spec.name.clone(),
+        kind: ClusterKind::Session,
+        provider: inputs.spec.provider,
+        log_dir: log_dir(&inputs, &conf),
+        wanted,
+        conf: for_workers(&conf),
+        dialect: inputs.loaded.dialect,
+        job_manager,
+        task_manager,
+        logging_conf_dir: inputs.conf_dir,
+        front,
+        rpc_address,
+        rpc_port,
+        flink: inputs.flink,
+        java: inputs.java,
+    };
+    Ok(Compiled { plan, notes, conf })
+}
+
+/// A program's main runs in the JobManager: its `System.exit` must not end the session. Flink stops
+/// it by a security manager, which Java no longer has from 24 on; a JVM asked for one dies there.
+fn intercept_exit(conf: &mut FlinkConf, java: u32, notes: &mut Vec<String>) {
+    const KEY: &str = "cluster.intercept-user-system-exit";
+    if java < 24 {
+        conf.set_default(KEY, "THROW", Origin::Kobel("a program must not end the session"));
+    } else if conf.get_str(KEY).is_none() {
+        notes.push(format!("on Java {java} a program that calls System.exit ends the whole session"));
+    }
+}
+
+/// Flink's key for high availability, and the one until 1.16.
+const HIGH_AVAILABILITY: [&str; 2] = ["high-availability.type", "high-availability"];
+
+fn refuse_high_availability(conf: &FlinkConf) -> Result<(), CompileError> {
+    let Some(entry) = HIGH_AVAILABILITY.iter().find_map(|key| conf.get(key)) else { return Ok(()) };
+    if entry.value.is_empty() || entry.value.eq_ignore_ascii_case("none") {
+        return Ok(());
+    }
+    Err(CompileError::HighAvailability { mode: entry.value.clone(), origin: entry.origin.to_string() })
+}
+
+fn role(
+    inputs: &Inputs<'_>,
+    role: Role,
+    conf: &mut FlinkConf,
+    notes: &mut Vec<String>,
+) -> Result<RolePlan, CompileError> {
+    let size = memory::of_role(role, inputs.flink.version.major, conf, notes)?;
+    let jvm_args = jvm::arguments(role, size.jvm_args, conf, inputs.env)?;
+    let env = role_env(role, inputs.env, conf);
+    Ok(RolePlan { process_bytes: size.process_bytes, jvm_args, conf: size.conf, env })
+}
+
+/// `containerized.master.env.NAME` and its kin of TaskManagers, above where Hadoop's files are.
+fn role_env(role: Role, env: &Env, conf: &FlinkConf) -> BTreeMap<String, String> {
+    let prefix = match role {
+        Role::JobManager => "containerized.master.env.",
+        Role::TaskManager => "containerized.taskmanager.env.",
+    };
+    let hadoop = HADOOP.into_iter().filter_map(|(name, key)| {
+        let value = env.get(name).or_else(|| conf.get_str(key))?;
+        Some((name.to_string(), value.to_string()))
+    });
+    let own = conf.iter().filter_map(|(key, entry)| {
+        let name = key.strip_prefix(prefix).filter(|name| !name.is_empty())?;
+        Some((name.to_string(), entry.value.clone()))
+    });
+    hadoop.chain(own).collect()
+}
+
+/// `FLINK_LOG_DIR`, `env.log.dir` or the cluster's own directory. Log files are named by worker, so
+/// in a directory that is not the cluster's own they lie below the cluster's name.
+fn log_dir(inputs: &Inputs<'_>, conf: &FlinkConf) -> PathBuf {
+    match inputs.env.get("FLINK_LOG_DIR").or_else(|| conf.get_str("env.log.dir")) {
+        Some(dir) if !dir.is_empty() => PathBuf::from(dir).join(inputs.spec.name.as_str()),
+        _ => inputs.log_dir.clone(),
+    }
+}
+
+/// The configuration without the addresses that the agent hands out.
+fn for_workers(conf: &FlinkConf) -> BTreeMap<String, String> {
+    let mut map = conf.to_map();
+    map.retain(|key, _| !network::AGENTS.contains(&key.as_str()));
+    map
+}
+
+#[cfg(test)]
+mod tests;

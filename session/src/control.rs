@@ -1,0 +1,204 @@
+//! The client of an agent's socket: what changes a cluster goes this way, so only who may enter the
+//! cluster's directory (0700) can do it.
+
+use std::{
+    os::fd::{AsRawFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use kobel_conf::{Category, Explain};
+use kobel_plan::{
+    ClusterDir, ClusterEvent, Status, Wanted,
+    api::{self, ApiError, ScaleRequest, StopCause, StopRequest},
+};
+use rustix::fs::{Mode, OFlags};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::io::AsyncBufReadExt;
+use tokio_util::io::StreamReader;
+
+/// How long the agent may take for an answer: it only reads its own memory.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long it may take to accept a connection on its socket.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Longest line of a watch; a status with a thousand workers has 200 KB.
+const LINE: usize = 16 << 20;
+
+/// A request to an agent failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The cluster's directory cannot be opened.
+    #[error("cannot open {}", dir.display())]
+    Dir {
+        /// The directory.
+        dir: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Nobody answers on the socket: the request did not take effect.
+    #[error("the cluster's agent does not answer on its socket")]
+    Unreachable(#[source] reqwest::Error),
+    /// The connection broke after the request was sent: whether it took effect is unknown.
+    #[error("the cluster's agent broke off while asked to {0}")]
+    Unknown(&'static str, #[source] reqwest::Error),
+    /// The agent said no.
+    #[error("the cluster's agent refused to {what}: {why}")]
+    Refused {
+        /// What it was asked.
+        what: &'static str,
+        /// What it said.
+        why: String,
+    },
+    /// What the agent said is not what it should have.
+    #[error("the cluster's agent answered {0} with something else than expected")]
+    Malformed(&'static str, #[source] serde_json::Error),
+    /// A stream of the agent's ended in an error.
+    #[error("the stream of {0} from the cluster's agent broke")]
+    Broken(&'static str, #[source] std::io::Error),
+}
+
+impl Explain for ControlError {
+    fn category(&self) -> Category {
+        match self {
+            ControlError::Dir { .. } => Category::Environment,
+            ControlError::Unreachable(_) => Category::NotReady,
+            _ => Category::Other,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        matches!(self, ControlError::Unreachable(_)).then(|| "kobel ps".into())
+    }
+}
+
+/// A way to one cluster's agent.
+#[derive(Debug, Clone)]
+pub struct Control {
+    client: reqwest::Client,
+    // The socket is addressed by way of this descriptor.
+    _dir: Arc<OwnedFd>,
+}
+
+impl Control {
+    /// A way to the agent of this directory; whether one answers, the first request tells.
+    pub fn open(dir: &ClusterDir) -> Result<Self, ControlError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(dir.path(), flags, Mode::empty())
+            .map_err(|e| ControlError::Dir { dir: dir.path().into(), source: e.into() })?;
+        let socket = format!("/proc/self/fd/{}/{}", fd.as_raw_fd(), ClusterDir::SOCKET);
+        let client = reqwest::Client::builder()
+            .unix_socket(socket)
+            .connect_timeout(CONNECT)
+            .no_proxy()
+            .build()
+            .map_err(ControlError::Unreachable)?;
+        Ok(Self { client, _dir: Arc::new(fd) })
+    }
+
+    /// The cluster's status now.
+    pub async fn status(&self) -> Result<Status, ControlError> {
+        let request = self.client.get(url(api::STATUS)).timeout(ANSWER);
+        body(send(request, "tell the status").await?, "the status").await
+    }
+
+    /// The present status, then one for every change, until the cluster is over or its agent gone.
+    pub async fn watch(&self) -> Result<BoxStream<'static, Result<Status, ControlError>>, ControlError> {
+        let request = self.client.get(url(api::STATUS)).query(&[("watch", "true")]);
+        Ok(lines(send(request, "watch the status").await?, "statuses").boxed())
+    }
+
+    /// The timeline so far.
+    pub async fn events(&self) -> Result<Vec<ClusterEvent>, ControlError> {
+        let request = self.client.get(url(api::EVENTS)).timeout(ANSWER);
+        lines(send(request, "tell its events").await?, "events").try_collect().await
+    }
+
+    /// Ends the cluster: workers get SIGTERM and so long a grace. Returns when the end has begun.
+    pub async fn stop(&self, grace: Duration, by: StopCause) -> Result<(), ControlError> {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.post(api::STOP, &StopRequest { grace_ms, by }, "stop").await.map(drop)
+    }
+
+    /// Ends the cluster at once.
+    pub async fn kill(&self) -> Result<(), ControlError> {
+        self.stop(Duration::ZERO, StopCause::Kill).await
+    }
+
+    /// Changes the number of workers and tells the one that now holds.
+    pub async fn scale(&self, request: ScaleRequest) -> Result<Wanted, ControlError> {
+        body(self.post(api::SCALE, &request, "scale").await?, "the new size").await
+    }
+
+    /// Waits until the cluster is over and tells how it ended. An agent that is gone before it said
+    /// so is an error.
+    pub async fn wait_over(&self) -> Result<Status, ControlError> {
+        let mut statuses = self.watch().await?;
+        while let Some(status) = statuses.try_next().await? {
+            if status.state.is_terminal() {
+                return Ok(status);
+            }
+        }
+        Err(ControlError::Broken("statuses", std::io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        what: &'static str,
+    ) -> Result<reqwest::Response, ControlError> {
+        send(self.client.post(url(path)).json(body).timeout(ANSWER), what).await
+    }
+}
+
+fn url(path: &str) -> String {
+    // The host is not looked up; the agent checks that it names the local machine.
+    format!("http://localhost{path}")
+}
+
+async fn send(
+    request: reqwest::RequestBuilder,
+    what: &'static str,
+) -> Result<reqwest::Response, ControlError> {
+    let response = request.send().await.map_err(|e| match e.is_connect() {
+        true => ControlError::Unreachable(e),
+        false => ControlError::Unknown(what, e),
+    })?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    let said = serde_json::from_str::<ApiError>(&text).map(|e| e.error);
+    Err(ControlError::Refused { what, why: said.unwrap_or_else(|_| format!("HTTP {status}")) })
+}
+
+async fn body<T: DeserializeOwned>(
+    response: reqwest::Response,
+    what: &'static str,
+) -> Result<T, ControlError> {
+    let bytes = response.bytes().await.map_err(|e| ControlError::Unknown(what, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| ControlError::Malformed(what, e))
+}
+
+fn lines<T: DeserializeOwned>(
+    response: reqwest::Response,
+    what: &'static str,
+) -> impl Stream<Item = Result<T, ControlError>> {
+    let bytes = response.bytes_stream().map_err(std::io::Error::other);
+    let reader = Box::pin(StreamReader::new(bytes));
+    futures_util::stream::try_unfold(reader, move |mut reader| async move {
+        let mut line = Vec::new();
+        let mut bounded = tokio::io::AsyncReadExt::take(&mut reader, LINE as u64);
+        bounded.read_until(b'\n', &mut line).await.map_err(|e| ControlError::Broken(what, e))?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        let item = serde_json::from_slice(&line).map_err(|e| ControlError::Malformed(what, e))?;
+        Ok(Some((item, reader)))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! Looking up what a specification leaves to the machine: which Flink, which Java, which
+//! configuration.
+
+use std::path::{Path, PathBuf};
+
+use kobel_conf::{
+    Category, Explain,
+    flink::{ConfError, Release, load_dir},
+};
+use kobel_flink::HomeError;
+use kobel_plan::FlinkHome;
+
+use crate::{
+    Context,
+    compile::{self, CompileError, Compiled, Inputs},
+    dist::{DistError, Store, Wish},
+    java::{self, JavaError},
+    spec::{ClusterSpec, FlinkChoice},
+};
+
+/// No plan could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// There is no Flink to run.
+    #[error("no Flink is installed, and FLINK_HOME is not set")]
+    NoFlink,
+    /// Several are installed, and nothing says which.
+    #[error("Flink {} are installed, and not {wanted}, which is configured", list(installed))]
+    WhichFlink {
+        /// The configured version.
+        wanted: String,
+        /// Those there are.
+        installed: Vec<String>,
+    },
+    /// The store of Flinks is of no use, or has not the one that was asked for.
+    #[error(transparent)]
+    Dist(#[from] DistError),
+    /// The directory holds no Flink.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// There is no Java that runs it.
+    #[error(transparent)]
+    Java(#[from] JavaError),
+    /// Flink's configuration cannot be read.
+    #[error(transparent)]
+    Conf(#[from] ConfError),
+    /// What was asked makes no cluster.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// A path cannot be made absolute.
+    #[error("cannot find {}", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+fn list(versions: &[String]) -> String {
+    versions.join(" and ")
+}
+
+impl Explain for PrepareError {
+    fn category(&self) -> Category {
+        match self {
+            PrepareError::Dist(e) => e.category(),
+            PrepareError::Compile(e) => e.category(),
+            _ => Category::Environment,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            PrepareError::NoFlink => Some("kobel flink install 1.20.5".into()),
+            PrepareError::WhichFlink { wanted, installed } => {
+                let newest = installed.last().map_or(wanted, |v| v);
+                Some(format!("--flink {newest}   (or: kobel flink install {wanted})"))
+            }
+            PrepareError::Dist(e) => e.hint(),
+            PrepareError::Home(e) => e.hint(),
+            PrepareError::Java(e) => e.hint(),
+            PrepareError::Conf(e) => e.hint(),
+            PrepareError::Compile(e) => e.hint(),
+            PrepareError::Path { .. } => None,
+        }
+    }
+}
+
+/// Makes the plan of a cluster. Nothing is started and nothing is written.
+pub fn prepare(ctx: &Context, spec: &ClusterSpec) -> Result<Compiled, PrepareError> {
+    let flink = find_flink(ctx, &spec.flink)?;
+    let conf_dir = conf_dir(ctx, spec, &flink)?;
+    let release = Release { major: flink.version.major, minor: flink.version.minor };
+    let loaded = load_dir(&conf_dir, release)?;
+    let java = find_java(ctx, spec, loaded.conf.get_str("env.java.home"), &flink)?;
+    let inputs = Inputs {
+        spec,
+        settings: &ctx.settings,
+        env: &ctx.env,
+        conf_dir,
+        loaded,
+        flink,
+        java: java.java,
+        log_dir: ctx.registry().dir(&spec.name).logs(),
+        machine_memory: machine_memory(),
+    };
+    let mut compiled = compile::compile(inputs)?;
+    compiled.notes.extend(java.note);
+    Ok(compiled)
+}
+
+/// The Java to run Flink, by `env.java.home` of `-D` or the file first.
+fn find_java(
+    ctx: &Context,
+    spec: &ClusterSpec,
+    in_file: Option<&str>,
+    flink: &FlinkHome,
+) -> Result<java::Found, PrepareError> {
+    let by_override = spec.overrides.iter().rev().find(|o| o.key == "env.java.home");
+    let named = by_override.map(|o| o.value.as_str()).or(in_file).filter(|dir| !dir.is_empty());
+    let search = java::Search {
+        flink_conf: named.map(Path::new),
+        setting: ctx.settings.java_home.value.as_deref(),
+        ..java::Search::new(&ctx.env)
+    };
+    Ok(java::find(&flink.version, &search)?)
+}
+
+/// The Flink to run: the one named, `FLINK_HOME`, the configured version, the only one installed.
+pub fn find_flink(ctx: &Context, choice: &FlinkChoice) -> Result<FlinkHome, PrepareError> {
+    let store = Store::new(&ctx.dirs.data, &ctx.dirs.cache);
+    let home = match choice {
+        FlinkChoice::Home(dir) => absolute(dir)?,
+        FlinkChoice::Version(version) => store.which(&version.parse()?)?.home,
+        FlinkChoice::Default => match ctx.env.get("FLINK_HOME") {
+            Some(dir) => absolute(Path::new(dir))?,
+            None => installed(ctx, &store)?,
+        },
+    };
+    match ctx.env.get("FLINK_LIB_DIR") {
+        Some(lib) => Ok(kobel_flink::inspect_with_lib(&home, &absolute(Path::new(lib))?)?),
+        None => Ok(kobel_flink::inspect(&home)?),
+    }
+}
+
+fn installed(ctx: &Context, store: &Store) -> Result<PathBuf, PrepareError> {
+    let wanted = &ctx.settings.flink_version.value;
+    let wish: Wish = wanted.parse()?;
+    if let Ok(found) = store.which(&wish) {
+        return Ok(found.home);
+    }
+    let mut all = store.list()?;
+    match all.len() {
+        0 => Err(PrepareError::NoFlink),
+        1 => Ok(all.remove(0).home),
+        _ => Err(PrepareError::WhichFlink {
+            wanted: wanted.clone(),
+            installed: all.iter().map(|i| i.version.to_string()).collect(),
+        }),
+    }
+}
+
+/// `--conf`, `FLINK_CONF_DIR`, or the distribution's own.
+fn conf_dir(ctx: &Context, spec: &ClusterSpec, flink: &FlinkHome) -> Result<PathBuf, PrepareError> {
+    match (&spec.conf_dir, ctx.env.get("FLINK_CONF_DIR")) {
+        (Some(dir), _) => absolute(dir),
+        (None, Some(dir)) => absolute(Path::new(dir)),
+        (None, None) => Ok(flink.home.join("conf")),
+    }
+}
+
+/// The agent runs in another directory, so no path in a plan may be relative.
+fn absolute(path: &Path) -> Result<PathBuf, PrepareError> {
+    std::path::absolute(path).map_err(|source| PrepareError::Path { path: path.into(), source })
+}
+
+/// The machine's memory in bytes.
+fn machine_memory() -> Option<u64> {
+    meminfo("MemTotal:")
+}
+
+/// The memory in bytes that new processes can have without swapping.
+pub(crate) fn memory_available() -> Option<u64> {
+    meminfo("MemAvailable:")
+}
+
+/// A line of `/proc/meminfo`, which counts in KiB.
+fn meminfo(name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}

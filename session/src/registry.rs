@@ -1,0 +1,270 @@
+//! The clusters of this user: a directory each, told apart by who holds its lock.
+
+mod error;
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use kobel_conf::dirs::{Dirs, ensure_private};
+use kobel_plan::{ClusterDir, ClusterName, ClusterPlan, ClusterState, Status, status::*};
+use serde::Deserialize;
+
+use crate::{control::Control, fsx, logs};
+
+pub use error::RegistryError;
+use error::file_error;
+
+/// The directory of all clusters.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    clusters: PathBuf,
+}
+
+impl Registry {
+    /// The registry below the state directory.
+    pub fn new(dirs: &Dirs) -> Self {
+        Self { clusters: dirs.state.join("clusters") }
+    }
+
+    /// Where a cluster of this name lives or would live.
+    pub fn dir(&self, name: &ClusterName) -> ClusterDir {
+        ClusterDir::new(self.clusters.join(name.as_str()))
+    }
+
+    /// Every cluster, by name.
+    pub fn list(&self) -> Result<Vec<Cluster>, RegistryError> {
+        let read = match std::fs::read_dir(&self.clusters) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(file_error("read", &self.clusters))?,
+        };
+        let mut clusters = Vec::new();
+        for entry in read {
+            let entry = entry.map_err(file_error("read", &self.clusters))?;
+            let Ok(name) = entry.file_name().to_string_lossy().parse::<ClusterName>() else { continue };
+            let dir = ClusterDir::new(entry.path());
+            if dir.plan().exists() {
+                clusters.push(Cluster { name, dir });
+            }
+        }
+        clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(clusters)
+    }
+
+    /// The cluster of this name.
+    pub fn find(&self, name: &ClusterName) -> Result<Cluster, RegistryError> {
+        let dir = self.dir(name);
+        if dir.plan().exists() {
+            return Ok(Cluster { name: name.clone(), dir });
+        }
+        let known = self.list()?.into_iter().map(|c| c.name).collect();
+        Err(RegistryError::NoSuchCluster { name: name.clone(), known })
+    }
+
+    /// The cluster that was started last and is not over; where all are over, the last of those.
+    pub fn newest(&self) -> Result<Cluster, RegistryError> {
+        let age = |cluster: &Cluster| {
+            let started = std::fs::metadata(cluster.dir.plan()).and_then(|m| m.modified());
+            let over = cluster.remembered().is_ok_and(|s| s.state.is_terminal());
+            (!over, started.unwrap_or(SystemTime::UNIX_EPOCH))
+        };
+        self.list()?.into_iter().max_by_key(age).ok_or(RegistryError::NoCluster)
+    }
+
+    /// Takes the name for a new cluster: its directory is there, locked, and empty but for the logs
+    /// of a former run.
+    pub fn claim(&self, name: &ClusterName) -> Result<Claim, RegistryError> {
+        ensure_private(&self.clusters)?;
+        let cluster = Cluster { name: name.clone(), dir: self.dir(name) };
+        let path = cluster.dir.path();
+        ensure_private(path)?;
+        let Some(lock) = cluster.try_lock()? else {
+            let state = cluster.remembered().map_or(ClusterState::Starting, |s| s.state);
+            return Err(RegistryError::Exists { name: name.clone(), state });
+        };
+        if cluster.dir.record().exists() && !cluster.remembered()?.state.is_terminal() {
+            return Err(RegistryError::AgentGone { name: name.clone() });
+        }
+        cluster.clear().map_err(file_error("clear", path))?;
+        Ok(Claim { name: name.clone(), dir: cluster.dir, lock })
+    }
+
+    /// Forgets a cluster that is over: its record, its logs, its directory.
+    pub fn remove(&self, cluster: &Cluster) -> Result<(), RegistryError> {
+        let not_over = |state| RegistryError::NotOver { name: cluster.name.clone(), state };
+        let remembered = cluster.remembered();
+        let Some(_lock) = cluster.try_lock()? else {
+            return Err(not_over(remembered.map_or(ClusterState::Starting, |s| s.state)));
+        };
+        // A record that cannot be read tells nothing of living processes: refuse that too.
+        let status = remembered?;
+        if !status.state.is_terminal() {
+            return Err(not_over(status.state));
+        }
+        // Out of sight first, so that a removal that is interrupted leaves no half cluster.
+        let hidden = self.clusters.join(format!(".removed-{}-{}", cluster.name, std::process::id()));
+        std::fs::rename(cluster.dir.path(), &hidden).map_err(file_error("remove", cluster.dir.path()))?;
+        std::fs::remove_dir_all(&hidden).map_err(file_error("remove", hidden))
+    }
+}
+
+/// A name taken for a new cluster: nobody else can start one as long as the lock is held.
+#[derive(Debug)]
+pub struct Claim {
+    /// The name.
+    pub name: ClusterName,
+    /// Its directory, 0700.
+    pub dir: ClusterDir,
+    /// The locked file, to be the agent's standard input.
+    pub lock: File,
+}
+
+/// One cluster, living or over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its name.
+    pub name: ClusterName,
+    /// Its directory.
+    pub dir: ClusterDir,
+}
+
+/// What of `record.json` this side reads.
+#[derive(Deserialize)]
+struct Record {
+    status: Status,
+}
+
+impl Cluster {
+    /// Where it stands, from its agent or, when that is gone, from what it left behind.
+    pub async fn status(&self) -> Result<Status, RegistryError> {
+        if self.agent_lives()? {
+            if let Ok(control) = Control::open(&self.dir)
+                && let Ok(status) = control.status().await
+            {
+                return Ok(status);
+            }
+            if self.agent_lives()? {
+                return Ok(self.with_silent_agent(self.remembered()?));
+            }
+        }
+        Ok(self.without_agent(self.remembered()?))
+    }
+
+    /// Whether an agent holds the cluster's lock.
+    pub fn agent_lives(&self) -> Result<bool, RegistryError> {
+        Ok(self.try_lock()?.is_none())
+    }
+
+    /// The plan it was started with.
+    pub fn plan(&self) -> Result<ClusterPlan, RegistryError> {
+        read_json(&self.dir.plan())
+    }
+
+    /// The lock, if no agent holds it.
+    pub(crate) fn try_lock(&self) -> Result<Option<File>, RegistryError> {
+        let path = self.dir.lock();
+        loop {
+            let file = fsx::private_file(&path).map_err(file_error("open", &path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(e)) => return Err(file_error("lock", path)(e)),
+            }
+            // Between the opening and the locking `kobel rm` may have taken the file away.
+            if same_file(&file, &path) {
+                return Ok(Some(file));
+            }
+        }
+    }
+
+    /// The last status written down, or what the plan alone tells.
+    pub(crate) fn remembered(&self) -> Result<Status, RegistryError> {
+        if self.dir.record().exists() {
+            return Ok(read_json::<Record>(&self.dir.record())?.status);
+        }
+        Ok(never_started(&self.plan()?, &self.dir))
+    }
+
+    /// What a status is worth while its agent does not answer: it is starting, going, or it hangs.
+    fn with_silent_agent(&self, mut status: Status) -> Status {
+        if self.dir.record().exists() && !status.state.is_terminal() {
+            status.reason = Some(format!("its agent does not answer; the cluster was {} then", status.state));
+            status.state = ClusterState::Degraded;
+        }
+        status
+    }
+
+    /// What a status is worth once the agent that wrote it is dead.
+    fn without_agent(&self, mut status: Status) -> Status {
+        status.agent = None;
+        if !self.dir.record().exists() {
+            status.state = ClusterState::Failed;
+            let last = logs::last_words(&status.log_dir);
+            status.reason = Some(last.unwrap_or_else(|| "its agent never came up".into()));
+        } else if !status.state.is_terminal() {
+            status.reason = Some(format!("its agent is gone; the cluster was {} then", status.state));
+            status.state = ClusterState::Degraded;
+        }
+        status
+    }
+
+    /// Removes what a former run left, except the lock and the logs.
+    fn clear(&self) -> io::Result<()> {
+        let dir = &self.dir;
+        for file in [dir.plan(), dir.record(), dir.events(), dir.socket()] {
+            absent_is_fine(std::fs::remove_file(file))?;
+        }
+        absent_is_fine(std::fs::remove_dir_all(dir.workers()))
+    }
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn same_file(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RegistryError> {
+    let text = std::fs::read(path).map_err(file_error("read", path))?;
+    serde_json::from_slice(&text)
+        .map_err(|source| RegistryError::Damaged { path: path.to_path_buf(), source })
+}
+
+/// The status of a cluster whose agent has not written one yet.
+pub(crate) fn never_started(plan: &ClusterPlan, dir: &ClusterDir) -> Status {
+    let started = std::fs::metadata(dir.plan()).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    Status {
+        api_version: kobel_plan::API_VERSION.into(),
+        name: plan.name.clone(),
+        provider: plan.provider,
+        kind: plan.kind,
+        state: ClusterState::Starting,
+        flink_version: plan.flink.version.to_string(),
+        rest_url: None,
+        masters: Vec::new(),
+        task_managers: TaskManagersStatus { wanted: plan.wanted.task_managers, running: 0, list: Vec::new() },
+        slots: Slots::default(),
+        jobs: Jobs::default(),
+        agent: None,
+        failovers: 0,
+        yarn: None,
+        log_dir: plan.log_dir.clone(),
+        started_at: started.try_into().unwrap_or_default(),
+        reason: None,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
