@@ -1,0 +1,89 @@
+//! Verbs on jobs.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use kobel_plan::{ClusterName, JobId};
+
+use super::{
+    Output,
+    values::{ClaimMode, duration},
+};
+
+/// Runs a program's job in a session, and follows it to its end
+#[derive(Debug, Clone, Default, Args)]
+#[command(override_usage = "kobel run [OPTIONS] <JAR> [ARGS]...")]
+pub(crate) struct RunArgs {
+    /// The program's jar; everything after it goes to the program
+    #[arg(value_names = ["JAR", "ARGS"], num_args = 1.., required = true, trailing_var_arg = true)]
+    pub(crate) program: Vec<String>,
+    /// The session [default: the newest one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<ClusterName>,
+    /// The program's class, where the jar's manifest names none
+    #[arg(short, long)]
+    pub(crate) class: Option<String>,
+    /// Parallelism of the job
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=32768))]
+    pub(crate) parallelism: Option<u32>,
+    /// Savepoint or checkpoint to start from
+    #[arg(short = 's', long, value_name = "PATH")]
+    pub(crate) from_savepoint: Option<String>,
+    /// What becomes of that savepoint
+    #[arg(long, value_name = "MODE", value_enum, requires = "from_savepoint")]
+    pub(crate) claim_mode: Option<ClaimMode>,
+    /// Start even if the savepoint has state that the program no longer has
+    #[arg(long, requires = "from_savepoint")]
+    pub(crate) allow_non_restored_state: bool,
+    /// Do not show what the job prints on the TaskManagers
+    #[arg(long)]
+    pub(crate) no_output: bool,
+    /// Return as soon as the job is submitted
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    /// What Ctrl-C does to the job: nothing, unless Flink's `-sae` asks for its end.
+    #[arg(skip)]
+    pub(crate) cancel_on_interrupt: bool,
+}
+
+impl RunArgs {
+    /// The jar, and what goes to the program.
+    pub(crate) fn jar_and_args(&self) -> (&str, &[String]) {
+        match self.program.split_first() {
+            Some((jar, args)) => (jar, args),
+            None => ("", &[]),
+        }
+    }
+}
+
+/// Verbs on the jobs of a session.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum JobCommand {
+    #[command(visible_alias = "ls")]
+    List(JobListArgs),
+    Cancel(CancelArgs),
+}
+
+/// Lists a session's jobs
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct JobListArgs {
+    /// The session [default: the newest one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<ClusterName>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Cancels a job, and returns when it is canceled
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CancelArgs {
+    /// The job's id
+    #[arg(value_name = "ID")]
+    pub(crate) job: JobId,
+    /// Give up waiting after this time, with 124
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
+    pub(crate) timeout: Duration,
+    /// The session [default: the newest one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<ClusterName>,
+}

@@ -1,0 +1,135 @@
+//! One file a verb.
+
+mod completions;
+mod doctor;
+mod flink;
+mod job;
+mod kill;
+mod logs;
+mod news;
+mod ps;
+mod rm;
+mod run;
+mod start;
+mod status;
+mod stop;
+mod version;
+mod wait;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{
+    Parser,
+    error::{ContextKind, ContextValue},
+};
+use kobel_conf::Category;
+use tracing::level_filters::LevelFilter;
+
+use crate::{
+    args::{Cli, Command, FlinkCommand, JobCommand, escaped},
+    compat,
+    context::Ctx,
+    failure::Failure,
+    ui::Ui,
+};
+
+// What Flink's own commands, in `compat`, are made of.
+pub(crate) use job::session;
+pub(crate) use news::follow;
+pub(crate) use run::run as run_job;
+pub(crate) use start::start as start_cluster;
+pub(crate) use stop::run as stop_cluster;
+pub(crate) use version::run as version;
+
+/// Reads the command line. What is wrong with it, or the help that was asked for, is printed, and the
+/// exit code told.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
+    let args: Vec<_> = args.into_iter().collect();
+    // Clap would refuse it too, but without telling which one.
+    if let Some(bad) = args.iter().find(|arg| arg.to_str().is_none()) {
+        let failure = Failure::new(Category::Usage, format!("argument '{}' is not UTF-8", escaped(bad)));
+        Ui::default().failure(&failure);
+        return Err(failure.exit_code());
+    }
+    Cli::try_parse_from(args).map_err(|error| {
+        let error = without_secrets(error);
+        // Nobody is left to be told that the stream is closed.
+        let _ = error.print();
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+    })
+}
+
+/// Clap shows the value that it refuses; that of a `-D` may be a password.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg)
+        && arg.starts_with("-D")
+        && let Some((key, _)) = value.split_once('=')
+    {
+        let shown = ContextValue::String(format!("{key}=…"));
+        error.insert(ContextKind::InvalidValue, shown);
+    }
+    error
+}
+
+/// Runs the command to its end.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let ctx = Ctx::new(&cli.global);
+    let result = match cli.command {
+        Command::Agent(args) => return kobel_agent::run(args.dir),
+        command => log_to_stderr(cli.global.verbose, || on_runtime(&ctx, command)),
+    };
+    match result.and_then(|code| ctx.ui.finish().map(|()| code)) {
+        Ok(code) => code,
+        Err(failure) => {
+            Ui::new(&cli.global).failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+/// One thread does: a command mostly waits.
+fn on_runtime(ctx: &Ctx, command: Command) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| {
+        Failure::new(Category::Environment, "cannot start the asynchronous runtime").because(&e)
+    })?;
+    runtime.block_on(dispatch(ctx, command))
+}
+
+async fn dispatch(ctx: &Ctx, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Start(args) => start::run(ctx, args).await,
+        Command::Run(args) => run::run(ctx, args).await,
+        Command::Ps(args) => ps::run(ctx, args).await,
+        Command::Status(args) => status::run(ctx, args).await,
+        Command::Logs(args) => logs::run(ctx, args).await,
+        Command::Wait(args) => wait::run(ctx, args).await,
+        Command::Stop(args) => stop::run(ctx, args).await,
+        Command::Kill(args) => kill::run(ctx, args).await,
+        Command::Rm(args) => rm::run(ctx, args).await,
+        Command::Job(JobCommand::List(args)) => job::list(ctx, args).await,
+        Command::Job(JobCommand::Cancel(args)) => job::cancel(ctx, args).await,
+        Command::Flink(FlinkCommand::Install(args)) => flink::install(ctx, args).await,
+        Command::Flink(FlinkCommand::List(args)) => flink::list(ctx, args).await,
+        Command::Flink(FlinkCommand::Which(args)) => flink::which(ctx, args).await,
+        Command::Flink(FlinkCommand::Remove(args)) => flink::remove(ctx, args).await,
+        Command::Doctor(args) => doctor::run(ctx, args).await,
+        Command::Version(args) => version::run(ctx, args).await,
+        Command::Completions(args) => completions::run(ctx, args).await,
+        Command::Man(args) => completions::man(ctx, args).await,
+        Command::Compat(args) => compat::run(ctx, args).await,
+        Command::Agent(_) => Err(Failure::new(Category::Usage, "the agent runs without this runtime")),
+    }
+}
+
+/// kobel's own log, for those who ask for it; nothing is set up for the others.
+fn log_to_stderr<T>(verbose: u8, work: impl FnOnce() -> T) -> T {
+    let level = match verbose {
+        0 => return work(),
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).finish();
+    tracing::subscriber::with_default(subscriber, work)
+}

@@ -1,0 +1,257 @@
+//! `kobel run`: a program's job in a session.
+
+use std::{
+    cell::RefCell,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use kobel_conf::Category;
+use kobel_flink::rest::{ClaimMode as FlinkClaimMode, JobState};
+use kobel_plan::{ClusterName, JobId};
+use kobel_session::{
+    job::{self, JobEnded, JobRequest, News, Outcome, Output, Stage, SubmitError, Target},
+    registry::Cluster,
+};
+use tokio::time::MissedTickBehavior;
+
+use super::job::{ended_badly, session, state_name};
+use crate::{
+    args::{ClaimMode, RunArgs},
+    context::Ctx,
+    failure::Failure,
+    ui::{Caught, Progress, Signals, Ui},
+};
+
+/// How long a job that Ctrl-C cancels may take to end.
+const CANCEL: Duration = Duration::from_secs(60);
+/// How often to look for lines that `main` prints.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Submits the program and, unless detached, follows its job to the end.
+pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
+    let (cluster, target) = session(&ctx.session()?, args.cluster.as_ref()).await?;
+    let attached = Attached { ui: &ctx.ui, cluster: &cluster, target: &target, progress: ctx.ui.progress() };
+    let mut signals = Signals::catch()?;
+    let mut output = match args.detach || args.no_output {
+        true => None,
+        false => Some(attached.output().await?),
+    };
+    let request = request(&args);
+    let id = job::random_job_id()
+        .map_err(|e| Failure::new(Category::Environment, "cannot choose a job id").because(&e))?;
+    let submitted = tokio::select! {
+        outcome = attached.submit(id, &request, output.as_mut()) => outcome?,
+        caught = signals.next() => return Ok(attached.left_before_submit(id, caught)),
+    };
+    // Main is over: what it printed comes before what the job will.
+    attached.lines_of_main(output.as_mut());
+    attached.line(&format!("Job has been submitted with JobID {id}"));
+    if let Outcome::ClientResult { cause, .. } = &submitted {
+        attached.warn_of_client_result(id, cause);
+    }
+    if args.detach {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ended = tokio::select! {
+        ended = attached.follow(id, output) => ended?,
+        caught = signals.next() => {
+            if args.cancel_on_interrupt {
+                attached.cancel(id).await?;
+            } else {
+                attached.left(id);
+            }
+            return Ok(caught.exit_code());
+        }
+    };
+    attached.closing(&ended, &submitted)
+}
+
+fn request(args: &RunArgs) -> JobRequest {
+    let (jar, program_args) = args.jar_and_args();
+    JobRequest {
+        jar: jar.into(),
+        class: args.class.clone(),
+        args: program_args.to_vec(),
+        parallelism: args.parallelism,
+        savepoint: args.from_savepoint.clone(),
+        allow_non_restored: args.allow_non_restored_state,
+        claim_mode: args.claim_mode.map(|mode| match mode {
+            ClaimMode::Claim => FlinkClaimMode::Claim,
+            ClaimMode::NoClaim => FlinkClaimMode::NoClaim,
+            ClaimMode::Legacy => FlinkClaimMode::Legacy,
+        }),
+    }
+}
+
+/// A person at a terminal, and the job's cluster.
+struct Attached<'a> {
+    ui: &'a Ui,
+    cluster: &'a Cluster,
+    target: &'a Target,
+    progress: Progress,
+}
+
+impl Attached<'_> {
+    async fn output(&self) -> Result<Output, Failure> {
+        let log_dir = &self.target.log_dir;
+        Output::before_submit(&self.target.rest, log_dir).await.map_err(|e| {
+            let what = format!("cannot read the output of jobs in {}", log_dir.display());
+            Failure::new(Category::Environment, what).because(&e).hint("kobel run --no-output …")
+        })
+    }
+
+    /// Submits the program, and shows what its `main` prints meanwhile.
+    async fn submit(
+        &self,
+        id: JobId,
+        request: &JobRequest,
+        mut output: Option<&mut Output>,
+    ) -> Result<Outcome, Failure> {
+        let upload = RefCell::new(None);
+        let mut on_stage = |stage| {
+            self.progress.now(stage_line(&stage));
+            self.begin(&stage);
+            upload.replace(sent_by(stage));
+        };
+        let mut submit = std::pin::pin!(job::submit(&self.target.rest, id, request, &mut on_stage));
+        let mut tick = tokio::time::interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                outcome = &mut submit => return outcome.map_err(refused),
+                _ = tick.tick() => {
+                    if let Some(sent) = upload.borrow().as_ref() {
+                        self.progress.bytes_so_far(sent.load(Ordering::Relaxed));
+                    }
+                    self.lines_of_main(output.as_deref_mut());
+                }
+            }
+        }
+    }
+
+    /// A bar for what has a size.
+    fn begin(&self, stage: &Stage) {
+        match stage {
+            Stage::Uploading { size, .. } => self.progress.bytes_of(Some(*size)),
+            _ => self.progress.unmeasured(),
+        }
+    }
+
+    fn lines_of_main(&self, output: Option<&mut Output>) {
+        let lines = output.map(Output::poll_main);
+        lines.iter().flatten().for_each(|line| self.line(line));
+    }
+
+    async fn follow(&self, id: JobId, output: Option<Output>) -> Result<JobEnded, Failure> {
+        let ended = job::follow(self.target, id, output, &mut |news| match news {
+            News::Progress(now) => {
+                let tasks = now.tasks;
+                let state = state_name(now.state);
+                let (running, finished, total) = (tasks.running, tasks.finished, tasks.total());
+                self.progress.steps(finished.into(), total.into());
+                self.progress
+                    .now(format!("{state}: {running} running, {finished} finished of {total} tasks"));
+            }
+            News::Line(line) => self.line(&line),
+            News::Shared => self.note("other jobs run on the same TaskManagers: some lines may be theirs"),
+        })
+        .await?;
+        Ok(ended)
+    }
+
+    /// Flink's own closing lines, word for word, or the failure.
+    fn closing(self, ended: &JobEnded, submitted: &Outcome) -> Result<ExitCode, Failure> {
+        let Attached { ui, cluster, progress, .. } = self;
+        drop(progress);
+        if ended.state != JobState::Finished {
+            return Err(ended_badly(ended, &cluster.name));
+        }
+        if let Outcome::ClientResult { job, cause } = submitted {
+            return Err(Failure::new(
+                Category::FailedEnd,
+                format!("the program failed, though its job {job} finished"),
+            )
+            .why(cause)
+            .hint("kobel run --per-job …   (there main runs beside its job and gets the result)"));
+        }
+        ui.line("Program execution finished");
+        ui.line(format_args!("Job with JobID {} has finished.", ended.job));
+        if let Some(millis) = ended.net_runtime {
+            ui.line(format_args!("Job Runtime: {millis} ms"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn warn_of_client_result(&self, id: JobId, cause: &str) {
+        self.progress.aside(|| {
+            self.ui
+                .warn("the program wants its job's result where main runs, which a session cannot give it");
+            self.ui.note(format_args!("  why:  {cause}"));
+            self.ui
+                .note(format_args!("  job {id} runs all the same; cancel it with: {}", self.cancel_line(id)));
+            self.ui
+                .note("  hint: kobel run --per-job …   (there main runs beside its job and gets the result)");
+        });
+    }
+
+    fn left(&self, id: JobId) {
+        self.note(&format!("job {id} goes on; cancel it with: {}", self.cancel_line(id)));
+    }
+
+    async fn cancel(&self, id: JobId) -> Result<(), Failure> {
+        self.note(&format!("interrupted: canceling job {id}"));
+        let state = job::cancel(&self.target.rest, id, CANCEL).await?;
+        self.note(&format!("job {id} is {}", state_name(state)));
+        Ok(())
+    }
+
+    fn left_before_submit(&self, id: JobId, caught: Caught) -> ExitCode {
+        self.note(
+            "interrupted while submitting: main goes on in the JobManager, and may still start its job",
+        );
+        self.note(&format!("cancel it, if it came to that, with: {}", self.cancel_line(id)));
+        caught.exit_code()
+    }
+
+    fn cancel_line(&self, id: JobId) -> String {
+        let name: &ClusterName = &self.cluster.name;
+        format!("kobel job cancel {id} --cluster {name}")
+    }
+
+    fn line(&self, line: &str) {
+        self.progress.aside(|| self.ui.line(line));
+    }
+
+    fn note(&self, line: &str) {
+        self.progress.aside(|| self.ui.note(line));
+    }
+}
+
+fn sent_by(stage: Stage) -> Option<Arc<AtomicU64>> {
+    match stage {
+        Stage::Uploading { sent, .. } => Some(sent),
+        _ => None,
+    }
+}
+
+fn stage_line(stage: &Stage) -> String {
+    match stage {
+        Stage::Uploading { size, .. } => format!("uploading {:.1} MB", *size as f64 / 1e6),
+        Stage::Running => "submitting: main runs in the JobManager".into(),
+        Stage::Settling => "the reply does not tell: asking for the job".into(),
+    }
+}
+
+fn refused(error: SubmitError) -> Failure {
+    let trace = error.trace().map(str::to_string);
+    let failure = Failure::from(error);
+    match trace {
+        Some(trace) => failure.trace(trace),
+        None => failure,
+    }
+}

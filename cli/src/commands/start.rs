@@ -1,0 +1,241 @@
+//! `kobel start`.
+
+use std::{num::NonZeroU32, ops::ControlFlow, process::ExitCode};
+
+use jiff::Timestamp;
+use kobel_conf::Category;
+use kobel_plan::{ClusterName, ClusterState, ProviderKind, Status};
+use kobel_session::{
+    Cluster, ClusterSpec, Context, Control,
+    launch::{self, WaitError},
+    prepare::{PrepareError, prepare},
+    registry::RegistryError,
+};
+
+use super::{
+    flink,
+    news::{self, plural},
+    wait::failed_end,
+};
+use crate::{
+    args::{ClusterArgs, Provider, StartArgs, StartHow},
+    context::Ctx,
+    failure::Failure,
+    render::{StatusView, json, print},
+    ui::{Caught, Signals},
+};
+
+/// Starts a session cluster.
+pub(crate) async fn run(ctx: &Ctx, args: StartArgs) -> Result<ExitCode, Failure> {
+    let spec = spec(args.name, args.cluster)?;
+    start(ctx, spec, &args.how).await
+}
+
+/// What was asked for, in the words of kobel-session.
+fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, Failure> {
+    let provider = ProviderKind::from(args.provider);
+    if args.provider != Provider::Local {
+        let what = format!("provider {provider} is not in this version of kobel: it comes with a later one");
+        return Err(Failure::new(Category::Environment, what).hint("kobel start --on local"));
+    }
+    Ok(ClusterSpec {
+        provider,
+        flink: args.flink.unwrap_or_default(),
+        task_managers: args.tm,
+        slots: args.slots.and_then(NonZeroU32::new),
+        tm_memory: args.tm_mem.map(|size| size.bytes()),
+        jm_memory: args.jm_mem.map(|size| size.bytes()),
+        conf_dir: args.conf,
+        overrides: args.properties,
+        ..ClusterSpec::local(name)
+    })
+}
+
+/// Starts the cluster that is specified.
+pub(crate) async fn start(ctx: &Ctx, spec: ClusterSpec, how: &StartHow) -> Result<ExitCode, Failure> {
+    let context = ctx.session()?;
+    let compiled = match prepare(&context, &spec) {
+        Err(PrepareError::NoFlink) if flink::agree_to_install(ctx, &context).await? => {
+            prepare(&context, &spec)?
+        }
+        other => other?,
+    };
+    compiled.notes.iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
+    if how.dry_run {
+        ctx.ui.data(json(&compiled.plan.without_secrets())?.as_bytes());
+        return Ok(ExitCode::SUCCESS);
+    }
+    // From here on a Ctrl-C takes back what was begun.
+    let mut signals = Signals::catch()?;
+    let claim = context.registry().claim(&spec.name).map_err(exists)?;
+    let mut launching = std::pin::pin!(launch::start(&context.agent, claim, &compiled.plan));
+    let (cluster, caught) = tokio::select! {
+        cluster = &mut launching => (cluster?, None),
+        // An agent half started could not be told to end.
+        caught = signals.next() => (launching.await?, Some(caught)),
+    };
+    let starting = Starting { ctx, context: &context, cluster: &cluster };
+    match caught {
+        Some(caught) => starting.interrupted(caught, &mut signals).await,
+        None if how.no_wait => starting.leave(how).await,
+        None => starting.wait(how, &mut signals).await,
+    }
+}
+
+/// A name that is taken by a cluster that is not ready is told apart from one that is.
+fn exists(error: RegistryError) -> Failure {
+    let ready = matches!(error, RegistryError::Exists { state: ClusterState::Ready, .. });
+    let taken = matches!(error, RegistryError::Exists { .. } | RegistryError::AgentGone { .. });
+    let failure = Failure::from(error);
+    if taken && !ready { failure.with_category(Category::NotReady) } else { failure }
+}
+
+/// A cluster whose agent runs.
+struct Starting<'a> {
+    ctx: &'a Ctx,
+    context: &'a Context,
+    cluster: &'a Cluster,
+}
+
+impl Starting<'_> {
+    async fn wait(&self, how: &StartHow, signals: &mut Signals) -> Result<ExitCode, Failure> {
+        let within = how.timeout.unwrap_or(self.context.settings.start_timeout.value);
+        let progress = self.ctx.ui.progress();
+        let mut on_status = |status: &Status| {
+            if status.state != ClusterState::Ready {
+                progress.now(news::line(status));
+            }
+        };
+        let ready = tokio::select! {
+            ready = launch::wait_ready(self.cluster, within, &mut on_status) => ready,
+            caught = signals.next() => {
+                drop(progress);
+                return self.interrupted(caught, signals).await;
+            }
+        };
+        drop(progress);
+        match ready {
+            Ok(status) => self.ready(status, how, signals).await,
+            Err(error) => Err(self.failed(error, signals).await),
+        }
+    }
+
+    /// The rest goes on without us.
+    async fn leave(&self, how: &StartHow) -> Result<ExitCode, Failure> {
+        let name = &self.cluster.name;
+        let wait = format!("kobel wait {name} --for ready");
+        self.ctx.ui.note(format_args!("cluster {name} is starting; wait for it with: {wait}"));
+        self.show(self.cluster.status().await?, how)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn ready(
+        &self,
+        status: Status,
+        how: &StartHow,
+        signals: &mut Signals,
+    ) -> Result<ExitCode, Failure> {
+        self.ctx.ui.note(summary(&status));
+        self.show(status, how)?;
+        if how.attach { attach(self.ctx, self.cluster, signals).await } else { Ok(ExitCode::SUCCESS) }
+    }
+
+    /// Data for those who asked for it.
+    fn show(&self, status: Status, how: &StartHow) -> Result<(), Failure> {
+        let view = StatusView { status, log: Vec::new(), now: Timestamp::now() };
+        how.format.map_or(Ok(()), |format| print(&self.ctx.ui, &view, format))
+    }
+
+    /// Nothing of a start that failed goes on running; its logs stay.
+    async fn failed(&self, error: WaitError, signals: &mut Signals) -> Failure {
+        let over = matches!(error, WaitError::Ended { .. });
+        let failure = Failure::from(error);
+        if !over && let Err(left) = self.roll_back(signals).await {
+            self.ctx.ui.failure(&left);
+        }
+        failure
+    }
+
+    async fn interrupted(&self, caught: Caught, signals: &mut Signals) -> Result<ExitCode, Failure> {
+        let name = &self.cluster.name;
+        self.ctx.ui.note(format_args!("interrupted: taking {name} down again (once more: at once)"));
+        if self.roll_back(signals).await? {
+            self.context.registry().remove(self.cluster)?;
+        }
+        Ok(caught.exit_code())
+    }
+
+    /// Takes the cluster down; a signal meanwhile kills it and does not wait. Whether it is known to
+    /// be gone.
+    async fn roll_back(&self, signals: &mut Signals) -> Result<bool, Failure> {
+        tokio::select! {
+            over = launch::roll_back(&self.context.agent, self.cluster) => over.map(|_| true).map_err(Failure::from),
+            _ = signals.next() => {
+                Control::open(&self.cluster.dir)?.kill().await?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// What was started, and what to do with it.
+fn summary(status: &Status) -> String {
+    let name = &status.name;
+    let tms = status.task_managers.running;
+    let managers = plural(tms as usize, "TaskManager", "TaskManagers");
+    let total = status.slots.total;
+    let slots = plural(total as usize, "slot", "slots");
+    let url = status.rest_url.as_deref().unwrap_or("-");
+    format!(
+        "cluster {name} is ready: Flink {}, {tms} {managers}, {total} {slots}
+  web UI  {url}
+  run     kobel run --cluster {name} -c CLASS JAR [ARGS]
+  look    kobel status {name}
+  stop    kobel stop {name}",
+        status.flink_version
+    )
+}
+
+/// Follows the cluster until it is over or the person leaves, which leaves it running.
+async fn attach(ctx: &Ctx, cluster: &Cluster, signals: &mut Signals) -> Result<ExitCode, Failure> {
+    let name = &cluster.name;
+    ctx.ui.note(format_args!("attached to {name}; Ctrl-C leaves it running"));
+    let progress = ctx.ui.progress();
+    let over = news::follow(cluster, |status| {
+        progress.now(news::line(status));
+        let over = status.state.is_terminal() || news::is_abandoned(status);
+        if over { ControlFlow::Break(status.clone()) } else { ControlFlow::Continue(()) }
+    });
+    tokio::select! {
+        over = over => match over? {
+            status if status.state == ClusterState::Stopped => Ok(ExitCode::SUCCESS),
+            status => Err(failed_end(&status)),
+        },
+        caught = signals.next() => {
+            progress.aside(|| ctx.ui.note(format_args!("{name} goes on; stop it with: kobel stop {name}")));
+            Ok(caught.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_becomes_the_specification() {
+        use clap::Parser;
+        let typed =
+            "kobel start etl --tm 2 --slots 3 --tm-mem 800m --jm-mem 1g --flink 1.20.5 -D a=b -Dc=d=e";
+        let cli = crate::args::Cli::try_parse_from(typed.split(' ')).unwrap();
+        let crate::args::Command::Start(args) = cli.command else { panic!("{cli:?}") };
+        let spec = spec(args.name, args.cluster).unwrap();
+        assert_eq!(
+            (spec.name.as_str(), spec.task_managers, spec.slots),
+            ("etl", Some(2), NonZeroU32::new(3))
+        );
+        assert_eq!((spec.tm_memory, spec.jm_memory), (Some(800 << 20), Some(1 << 30)));
+        let pairs: Vec<_> = spec.overrides.iter().map(|o| (o.key.as_str(), o.value.as_str())).collect();
+        assert_eq!(pairs, [("a", "b"), ("c", "d=e")]);
+    }
+}

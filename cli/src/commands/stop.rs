@@ -1,0 +1,70 @@
+//! `kobel stop`.
+
+use std::{convert::Infallible, ops::ControlFlow, process::ExitCode, time::Duration};
+
+use kobel_conf::Category;
+use kobel_plan::{ClusterName, ClusterState, api::StopCause};
+use kobel_session::{Cluster, launch};
+
+use super::{news, wait::within};
+use crate::{
+    args::StopArgs,
+    context::Ctx,
+    failure::Failure,
+    ui::{Progress, Signals},
+};
+
+/// Stops a cluster, and returns when it is gone.
+pub(crate) async fn run(ctx: &Ctx, args: StopArgs) -> Result<ExitCode, Failure> {
+    let grace = ctx.session()?.settings.stop_grace.value;
+    let too_late = |limit: Duration| {
+        Failure::new(Category::Timeout, format!("cluster {} is still stopping after {limit:?}", args.name))
+            .hint(format!("kobel wait {} --for stopped", args.name))
+    };
+    let ending = end(ctx, &args.name, grace, StopCause::Stop);
+    within(args.timeout, ending, || too_late(args.timeout.unwrap_or_default())).await
+}
+
+/// Ends a cluster with this grace, telling how it goes.
+pub(super) async fn end(
+    ctx: &Ctx,
+    name: &ClusterName,
+    grace: Duration,
+    by: StopCause,
+) -> Result<ExitCode, Failure> {
+    let context = ctx.session()?;
+    let cluster = context.registry().find(name)?;
+    let before = cluster.status().await?.state;
+    if before.is_terminal() && !cluster.agent_lives()? {
+        ctx.ui.note(format_args!("cluster {name} is over already ({before})"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let progress = ctx.ui.progress();
+    let mut signals = Signals::catch()?;
+    let status = tokio::select! {
+        status = launch::end(&context.agent, &cluster, grace, by) => status?,
+        caught = signals.next() => {
+            drop(progress);
+            ctx.ui.note(format_args!("cluster {name} goes on stopping; watch it with: kobel wait {name} --for stopped"));
+            return Ok(caught.exit_code());
+        }
+        never = tell(&cluster, &progress) => match never? {},
+    };
+    drop(progress);
+    match (status.state, status.reason) {
+        (ClusterState::Failed, Some(reason)) => ctx.ui.note(format_args!("cluster {name} is over: {reason}")),
+        _ => ctx.ui.note(format_args!("cluster {name} is stopped")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows how the cluster goes down, for as long as it is asked.
+async fn tell(cluster: &Cluster, progress: &Progress) -> Result<Infallible, Failure> {
+    news::follow(cluster, |status| {
+        if !status.state.is_terminal() {
+            progress.now(news::line(status));
+        }
+        ControlFlow::Continue(())
+    })
+    .await
+}

@@ -1,0 +1,230 @@
+//! `start-cluster.sh`, `stop-cluster.sh`, `jobmanager.sh` and `taskmanager.sh` on this machine. One
+//! cluster, `default`, stands for what those scripts keep in pid files; `FLINK_IDENT_STRING`, which
+//! tells their clusters apart, names another.
+
+use std::{ops::ControlFlow, path::PathBuf, process::ExitCode, time::Duration};
+
+use kobel_conf::{
+    Category,
+    hosts::{all_local, read_workers},
+};
+use kobel_plan::{ClusterName, Role, Status, Wanted, api::ScaleRequest};
+use kobel_session::{
+    Cluster, ClusterSpec, Context, Control, FlinkChoice, launch::revive, prepare::find_flink,
+    registry::RegistryError, spec::Override,
+};
+
+use super::commons_cli::{Arg, Opt, parse};
+use crate::{
+    args::{StartHow, StopArgs},
+    commands::{self, follow},
+    context::Ctx,
+    failure::Failure,
+};
+
+const START: &[Opt] = &[Opt { short: "D", long: "", arg: Arg::Property }];
+
+/// `start-cluster.sh`: a JobManager, and a TaskManager for each line of the workers file.
+pub(super) async fn start_cluster(ctx: &Ctx, args: &[String]) -> Result<ExitCode, Failure> {
+    let context = ctx.session()?;
+    let workers = workers(&context)?;
+    let spec = ClusterSpec {
+        task_managers: Some(workers),
+        overrides: overrides(args)?,
+        ..ClusterSpec::local(name(&context)?)
+    };
+    commands::start_cluster(ctx, spec, &StartHow::default()).await
+}
+
+/// `stop-cluster.sh`: like Flink's, no error when there is nothing to stop.
+pub(super) async fn stop_cluster(ctx: &Ctx, args: &[String]) -> Result<ExitCode, Failure> {
+    if let Some(word) = args.first() {
+        return Err(usage(format!("stop-cluster.sh takes no argument such as {word}")));
+    }
+    let name = name(&ctx.session()?)?;
+    match commands::stop_cluster(ctx, StopArgs { name, ..StopArgs::default() }).await {
+        Err(failure) if failure.category() == Category::NotFound => {
+            ctx.ui.note("No standalonesession daemon to stop on this host.");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => other,
+    }
+}
+
+/// `jobmanager.sh start [HOST [WEBPORT]] [-D k=v]… | stop | stop-all`.
+pub(super) async fn job_manager(ctx: &Ctx, args: &[String]) -> Result<ExitCode, Failure> {
+    daemon(ctx, Role::JobManager, args).await
+}
+
+/// `taskmanager.sh start [-D k=v]… | stop | stop-all`.
+pub(super) async fn task_manager(ctx: &Ctx, args: &[String]) -> Result<ExitCode, Failure> {
+    daemon(ctx, Role::TaskManager, args).await
+}
+
+async fn daemon(ctx: &Ctx, role: Role, args: &[String]) -> Result<ExitCode, Failure> {
+    let script = role.noun().to_lowercase();
+    let expected = || usage(format!("{script}.sh takes start, stop or stop-all"));
+    let (verb, rest) = args.split_first().ok_or_else(expected)?;
+    let all = i32::MAX;
+    match verb.as_str() {
+        "start" => start(ctx, role, rest).await,
+        "stop" => stop(ctx, role, 1).await,
+        "stop-all" => stop(ctx, role, all).await,
+        "start-foreground" => Err(usage(format!("{script}.sh start-foreground is not built yet"))
+            .hint(format!("{script}.sh start, and: kobel logs -f"))),
+        _ => Err(expected()),
+    }
+}
+
+async fn start(ctx: &Ctx, role: Role, args: &[String]) -> Result<ExitCode, Failure> {
+    let context = ctx.session()?;
+    let name = name(&context)?;
+    match running(&context, &name).await? {
+        Some(cluster) => scale(ctx, &context, &cluster, role, 1).await,
+        None => {
+            let mut overrides = overrides(args)?;
+            if role == Role::JobManager {
+                overrides.extend(web_address(args)?);
+            }
+            let of = |wanted: Role| u32::from(role == wanted);
+            let spec = ClusterSpec {
+                job_managers: of(Role::JobManager),
+                task_managers: Some(of(Role::TaskManager)),
+                overrides,
+                ..ClusterSpec::local(name)
+            };
+            // Nothing gets ready before the other script has brought a JobManager.
+            let how = StartHow { no_wait: role == Role::TaskManager, ..StartHow::default() };
+            commands::start_cluster(ctx, spec, &how).await
+        }
+    }
+}
+
+async fn stop(ctx: &Ctx, role: Role, how_many: i32) -> Result<ExitCode, Failure> {
+    let context = ctx.session()?;
+    let name = name(&context)?;
+    match running(&context, &name).await? {
+        Some(cluster) => scale(ctx, &context, &cluster, role, -how_many).await,
+        None => {
+            ctx.ui.note(format_args!("No {} to stop on this host.", role.noun()));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Asks for so many workers more or fewer, and waits until they are there or gone.
+async fn scale(
+    ctx: &Ctx,
+    context: &Context,
+    cluster: &Cluster,
+    role: Role,
+    by: i32,
+) -> Result<ExitCode, Failure> {
+    let request = match role {
+        Role::JobManager => ScaleRequest::JobManagers(by),
+        Role::TaskManager => ScaleRequest::TaskManagers(by),
+    };
+    let wanted = Control::open(&cluster.dir)?.scale(request).await?;
+    let within = context.settings.start_timeout.value;
+    let progress = ctx.ui.progress();
+    let settled = follow(cluster, |status| {
+        progress.now(format!("TaskManagers {}/{}", status.task_managers.running, wanted.task_managers));
+        if is_settled(status, wanted) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    tokio::time::timeout(within, settled).await.unwrap_or_else(|_| Err(slow(&cluster.name, within)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the cluster is what was asked for. TaskManagers can only register at a JobManager, so
+/// without one their processes count.
+fn is_settled(status: &Status, wanted: Wanted) -> bool {
+    let tms = &status.task_managers;
+    let registered = if wanted.job_managers == 0 { tms.list.len() } else { tms.running as usize };
+    let as_wanted = status.masters.len() == wanted.job_managers as usize
+        && registered == wanted.task_managers as usize
+        && tms.list.len() == wanted.task_managers as usize;
+    status.state.is_terminal() || (as_wanted && wanted.job_managers + wanted.task_managers > 0)
+}
+
+fn slow(name: &ClusterName, within: Duration) -> Failure {
+    Failure::new(
+        Category::Timeout,
+        format!("cluster {name} has not changed as asked within {} s", within.as_secs()),
+    )
+    .hint(format!("kobel status {name}"))
+}
+
+/// The cluster, if it runs; an agent that died is brought back first.
+async fn running(context: &Context, name: &ClusterName) -> Result<Option<Cluster>, Failure> {
+    let cluster = match context.registry().find(name) {
+        Err(RegistryError::NoSuchCluster { .. } | RegistryError::NoCluster) => return Ok(None),
+        found => found?,
+    };
+    if cluster.status().await?.state.is_terminal() {
+        return Ok(None);
+    }
+    if !cluster.agent_lives()? {
+        revive(&context.agent, &cluster).await?;
+    }
+    Ok(Some(cluster))
+}
+
+fn name(context: &Context) -> Result<ClusterName, Failure> {
+    match context.env.get("FLINK_IDENT_STRING") {
+        Some(ident) => {
+            ident.parse().map_err(|e: kobel_plan::IdError| usage(format!("FLINK_IDENT_STRING: {e}")))
+        }
+        None => Ok(ClusterName::default()),
+    }
+}
+
+/// How many TaskManagers the `workers` file asks for; `slaves`, its name until Flink 1.11, will do.
+fn workers(context: &Context) -> Result<u32, Failure> {
+    let conf = match context.env.get("FLINK_CONF_DIR") {
+        Some(dir) => PathBuf::from(dir),
+        None => find_flink(context, &FlinkChoice::Default)?.home.join("conf"),
+    };
+    let file = ["workers", "slaves"].iter().map(|name| conf.join(name)).find(|path| path.exists());
+    let Some(file) = file else {
+        return Err(Failure::new(
+            Category::Environment,
+            format!("there is no workers file in {}", conf.display()),
+        )
+        .hint(format!("echo localhost > {}", conf.join("workers").display())));
+    };
+    let hosts = read_workers(&file)?;
+    if !all_local(hosts.iter().map(String::as_str)) {
+        return Err(Failure::new(Category::Environment, format!("{} names other machines", file.display()))
+            .why("provider hosts is not built yet")
+            .hint("for this machine alone, let every line be localhost"));
+    }
+    Ok(u32::try_from(hosts.len()).unwrap_or(u32::MAX))
+}
+
+fn overrides(args: &[String]) -> Result<Vec<Override>, Failure> {
+    // `jobmanager.sh start HOST PORT -D k=v`: the options stand behind the words.
+    let begin = args.iter().position(|word| word.starts_with('-')).unwrap_or(args.len());
+    let parsed = parse(&[START], &args[begin..]).map_err(|e| usage(e.to_string()))?;
+    if let Some(word) = parsed.rest.first() {
+        return Err(usage(format!("unexpected argument {word}")));
+    }
+    Ok(parsed.values("D").iter().map(|text| text.parse::<Override>()).collect::<Result<_, _>>()?)
+}
+
+/// `jobmanager.sh start HOST WEBPORT`.
+fn web_address(args: &[String]) -> Result<Vec<Override>, Failure> {
+    let words: Vec<_> = args.iter().take_while(|word| !word.starts_with('-')).collect();
+    let set = |key: &str, value: &str| Override { key: key.into(), value: value.into() };
+    match words.as_slice() {
+        [] => Ok(Vec::new()),
+        [host] => Ok(vec![set("jobmanager.rpc.address", host), set("rest.address", host)]),
+        [host, port] => {
+            Ok(vec![set("jobmanager.rpc.address", host), set("rest.address", host), set("rest.port", port)])
+        }
+        [_, _, word, ..] => Err(usage(format!("unexpected argument {word}"))),
+    }
+}
+
+fn usage(what: impl Into<String>) -> Failure {
+    Failure::new(Category::Usage, what)
+}

@@ -1,0 +1,156 @@
+//! `kobel status`: one cluster in a few facts, as systemctl shows a unit.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use kobel_plan::{ClusterKind, ClusterState, Status};
+
+use super::{View, age, clusters::jobs};
+use crate::failure::printable;
+
+/// One cluster at `now`, and the last lines of its log.
+pub(crate) struct StatusView {
+    pub(crate) status: Status,
+    pub(crate) log: Vec<String>,
+    pub(crate) now: Timestamp,
+}
+
+impl View for StatusView {
+    type Document = Status;
+
+    fn document(&self) -> &Status {
+        &self.status
+    }
+
+    fn table(&self, wide: bool) -> String {
+        let s = &self.status;
+        let kind = match s.kind {
+            ClusterKind::Session => "session",
+            ClusterKind::PerJob => "per-job cluster",
+        };
+        let mark = if s.state == ClusterState::Ready { "●" } else { "○" };
+        let mut text = format!("{mark} {} - Flink {} {kind} on {}\n", s.name, s.flink_version, s.provider);
+        for (name, value) in self.facts(wide) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{name:>13}: {}", printable(&value));
+        }
+        if !self.log.is_empty() {
+            text.push('\n');
+            self.log.iter().for_each(|line| text.extend([printable(line), "\n".into()]));
+        }
+        text
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.status.name.to_string()]
+    }
+}
+
+impl StatusView {
+    fn facts(&self, wide: bool) -> Vec<(&'static str, String)> {
+        let s = &self.status;
+        let mut facts = vec![("state", self.state())];
+        facts.extend(s.reason.clone().map(|reason| ("reason", reason)));
+        facts.extend(s.rest_url.clone().map(|url| ("web UI", url)));
+        facts.extend(s.masters.iter().map(|jm| {
+            let leads = if jm.leader { ", leading" } else { "" };
+            let since = age(jm.since, self.now);
+            ("JobManager", format!("{} on {}{}{leads}, for {since}", jm.id, jm.host, process(jm.pid)))
+        }));
+        let tms = &s.task_managers;
+        facts.push(("TaskManagers", format!("{} of {} registered", tms.running, tms.wanted)));
+        if wide {
+            facts.extend(
+                tms.list.iter().map(|tm| ("", format!("{} on {}{}", tm.id, tm.host, process(tm.pid)))),
+            );
+        }
+        facts.push(("slots", format!("{} of {} free", s.slots.free, s.slots.total)));
+        let jobs = jobs(&s.jobs);
+        facts.push(("jobs", if jobs.is_empty() { "none".into() } else { jobs }));
+        if s.failovers > 0 {
+            facts.push(("failovers", s.failovers.to_string()));
+        }
+        facts.extend(s.agent.as_ref().map(|a| ("agent", format!("on {}{}", a.host, process(Some(a.pid))))));
+        facts.push(("logs", s.log_dir.display().to_string()));
+        facts
+    }
+
+    fn state(&self) -> String {
+        let started = self.status.started_at;
+        format!("{}, started {} ago ({started:.0})", self.status.state, age(started, self.now))
+    }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use kobel_plan::{ProviderKind, WorkerId, status::*};
+
+    /// A cluster that is ready, with everything in it.
+    pub(crate) fn ready() -> Status {
+        let tm = |n, pid| TaskManagerStatus {
+            id: WorkerId::tm(n),
+            host: "localhost".into(),
+            pid,
+            container: None,
+        };
+        Status {
+            api_version: kobel_plan::API_VERSION.into(),
+            name: "default".parse().unwrap(),
+            provider: ProviderKind::Local,
+            kind: ClusterKind::Session,
+            state: ClusterState::Ready,
+            flink_version: "1.20.5".into(),
+            rest_url: Some("http://localhost:8081".into()),
+            masters: vec![MasterStatus {
+                id: WorkerId::jm(0),
+                host: "localhost".into(),
+                pid: Some(4711),
+                container: None,
+                leader: true,
+                since: "2026-11-21T12:00:01Z".parse().unwrap(),
+            }],
+            task_managers: TaskManagersStatus {
+                wanted: 2,
+                running: 2,
+                list: vec![tm(0, Some(4712)), tm(1, None)],
+            },
+            slots: Slots { total: 4, free: 3 },
+            jobs: Jobs { running: 1, failed: 2, ..Jobs::default() },
+            agent: Some(AgentStatus { host: "localhost".into(), pid: 4710 }),
+            failovers: 1,
+            yarn: None,
+            log_dir: "/home/me/.local/state/kobel/clusters/default/log".into(),
+            started_at: "2026-11-21T12:00:00Z".parse().unwrap(),
+            reason: None,
+        }
+    }
+
+    fn view() -> StatusView {
+        let log = vec!["2026-11-21 12:00:02 INFO  a line\tof the log".into()];
+        StatusView { status: ready(), log, now: "2026-11-21T12:12:30Z".parse().unwrap() }
+    }
+
+    #[test]
+    fn a_cluster_in_a_few_facts_and_its_last_log_lines() {
+        insta::assert_snapshot!(view().table(false));
+    }
+
+    #[test]
+    fn wide_lists_every_task_manager() {
+        assert!(view().table(true).contains("tm-1 on localhost\n"), "{}", view().table(true));
+    }
+
+    #[test]
+    fn the_reason_of_a_failed_cluster_comes_first() {
+        let mut view = view();
+        view.status.state = ClusterState::Failed;
+        view.status.reason = Some("jm-0 exited with code 1".into());
+        view.log.clear();
+        insta::assert_snapshot!(view.table(false));
+    }
+}
