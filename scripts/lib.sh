@@ -1,0 +1,43 @@
+# Shared by the scripts: where things are, and what a machine must have. Sourced, never run.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${KOBEL_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kobel-dev}
+
+# Flink's versions that the tests run against, and the example jobs that fit them.
+flink_1=1.20.5
+flink_2=2.3.0
+examples_1=1.20.0
+examples_2=2.3.0
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# need COMMAND HOW-TO-INSTALL: names what is missing, with the line that installs it.
+need() {
+    command -v "$1" >/dev/null 2>&1 || die "$1 is missing
+  hint: $2"
+}
+
+need_tools() {
+    need cargo "curl --proto '=https' -sSf https://sh.rustup.rs | sh"
+    need cc "apt-get install -y gcc  (or: dnf install gcc)"
+    need java "apt-get install -y openjdk-17-jdk-headless  (or: dnf install java-17-openjdk-devel)"
+    need javac "apt-get install -y openjdk-17-jdk-headless  (or: dnf install java-17-openjdk-devel)"
+    need mvn "apt-get install -y maven  (or: dnf install maven)"
+    need python3 "apt-get install -y python3 python3-pip  (or: dnf install python3 python3-pip)"
+    python3 -m pip --version >/dev/null 2>&1 || die "pip is missing
+  hint: apt-get install -y python3-pip  (or: dnf install python3-pip)"
+}
+
+# example_jar VERSION: fetches Flink's streaming examples once and prints the jar's path.
+example_jar() {
+    local jar=$cache/jars/flink-examples-streaming-$1.jar
+    if [ ! -s "$jar" ]; then
+        mkdir -p "$cache/jars"
+        mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
+            -Dartifact="org.apache.flink:flink-examples-streaming:$1" \
+            -DoutputDirectory="$cache/jars" >&2 || die "could not fetch flink-examples-streaming $1 with Maven"
+    fi
+    printf '%s\n' "$jar"
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: fetches what the tests need, by package name with the
+# ordinary clients, then checks format, lints and licences, and runs all tests against real Flink.
+#
+#   scripts/test.sh             all of it
+#   scripts/test.sh FILTER…     only the tests whose name contains a FILTER, no lints
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+need_tools
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+say "building"
+cargo build --workspace --all-targets --quiet
+kobel=${CARGO_TARGET_DIR:-$root/target}/debug/kobel
+
+say "fetching Flink $flink_1 and $flink_2, and their example jobs (kept in $cache)"
+for version in "$flink_1" "$flink_2"; do
+    KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$version" --source pypi
+done
+example_jar "$examples_1" >/dev/null
+example_jar "$examples_2" >/dev/null
+export KOBEL_TEST_FLINK=$cache/data/flink/$flink_1
+export KOBEL_TEST_FLINK2=$cache/data/flink/$flink_2
+export KOBEL_TEST_JARS=$cache/jars
+
+if [ $# -eq 0 ]; then
+    say "format and lints"
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --quiet -- -D warnings
+    scripts/licences.sh
+fi
+
+say "tests"
+cargo test --workspace --no-fail-fast -- --test-threads 2 "$@"
+
+if [ $# -eq 0 ]; then
+    say "the quickstart, twice"
+    scripts/quickstart.sh
+    scripts/quickstart.sh
+fi

@@ -1,0 +1,31 @@
+//! Which TCP addresses processes listen on.
+
+use std::{collections::HashSet, net::SocketAddr};
+
+use procfs::{
+    net::{TcpNetEntry, TcpState},
+    process::{FDTarget, Process},
+};
+
+/// Every address that one of these processes listens on.
+pub fn listening(pids: &[i32]) -> Vec<SocketAddr> {
+    let inodes: HashSet<u64> = pids.iter().flat_map(|pid| socket_inodes(*pid)).collect();
+    let tcp = procfs::net::tcp().into_iter().flatten();
+    let tcp6 = procfs::net::tcp6().into_iter().flatten();
+    let ours = |e: &TcpNetEntry| e.state == TcpState::Listen && inodes.contains(&e.inode);
+    tcp.chain(tcp6).filter(ours).map(|e| e.local_address).collect()
+}
+
+fn socket_inodes(pid: i32) -> Vec<u64> {
+    let fds = Process::new(pid).and_then(|p| p.fd()).into_iter().flatten();
+    let inode = |target| match target {
+        FDTarget::Socket(inode) => Some(inode),
+        _ => None,
+    };
+    fds.filter_map(|fd| inode(fd.ok()?.target)).collect()
+}
+
+/// The highest resident memory a process ever had, in KiB.
+pub fn peak_memory_kib(pid: i32) -> u64 {
+    Process::new(pid).and_then(|p| p.status()).ok().and_then(|s| s.vmhwm).expect("VmHWM of a living process")
+}

@@ -1,0 +1,1 @@
+//! Nothing: the suites in `suites/` are this package's tests.
