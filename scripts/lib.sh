@@ -30,14 +30,16 @@ need_tools() {
   hint: apt-get install -y python3-pip  (or: dnf install python3-pip)"
 }
 
-# example_jar VERSION: fetches Flink's streaming examples once and prints the jar's path.
+# example_jar VERSION: fetches Flink's streaming examples once and prints the jar's path. The plugin's `get` of
+# 2.10 takes the jar alone; later ones, and `copy`, insist on the parent's descriptor, which 2.3.0 has none of.
 example_jar() {
-    local jar=$cache/jars/flink-examples-streaming-$1.jar
+    local name=flink-examples-streaming repository=$cache/m2 jar=$cache/jars/flink-examples-streaming-$1.jar
     if [ ! -s "$jar" ]; then
         mkdir -p "$cache/jars"
-        mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
-            -Dartifact="org.apache.flink:flink-examples-streaming:$1" \
-            -DoutputDirectory="$cache/jars" >&2 || die "could not fetch flink-examples-streaming $1 with Maven"
+        mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:2.10:get -Dtransitive=false \
+            -Dmaven.repo.local="$repository" -Dartifact="org.apache.flink:$name:$1" >&2 ||
+            die "could not fetch $name $1 with Maven"
+        cp "$repository/org/apache/flink/$name/$1/$name-$1.jar" "$jar"
     fi
     printf '%s\n' "$jar"
 }
