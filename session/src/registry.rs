@@ -7,7 +7,7 @@ use std::{
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use kobel_conf::dirs::{Dirs, ensure_private};
@@ -18,6 +18,9 @@ use crate::{control::Control, fsx, logs};
 
 pub use error::RegistryError;
 use error::file_error;
+
+/// Longer than asking for a lock takes, shorter than anyone notices.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// The directory of all clusters.
 #[derive(Debug, Clone)]
@@ -154,9 +157,16 @@ impl Cluster {
         Ok(self.without_agent(self.remembered()?))
     }
 
-    /// Whether an agent holds the cluster's lock.
+    /// Whether an agent holds the cluster's lock. Asked for by a shared lock, so that two who ask do
+    /// not take each other for an agent.
     pub fn agent_lives(&self) -> Result<bool, RegistryError> {
-        Ok(self.try_lock()?.is_none())
+        let path = self.dir.lock();
+        let file = fsx::private_file(&path).map_err(file_error("open", &path))?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(e)) => Err(file_error("lock", path)(e)),
+        }
     }
 
     /// The plan it was started with.
@@ -164,14 +174,19 @@ impl Cluster {
         read_json(&self.dir.plan())
     }
 
-    /// The lock, if no agent holds it.
+    /// The lock, if no agent holds it. One who only asks holds it for a moment, which is waited out.
     pub(crate) fn try_lock(&self) -> Result<Option<File>, RegistryError> {
         let path = self.dir.lock();
+        let deadline = Instant::now() + A_MOMENT;
         loop {
             let file = fsx::private_file(&path).map_err(file_error("open", &path))?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
+                Err(TryLockError::WouldBlock) => {
+                    std::thread::sleep(A_MOMENT / 10);
+                    continue;
+                }
                 Err(TryLockError::Error(e)) => return Err(file_error("lock", path)(e)),
             }
             // Between the opening and the locking `kobel rm` may have taken the file away.

@@ -43,6 +43,9 @@ pub(crate) struct InstallArgs {
     /// A mirror of Apache's download site; checksums still come from Apache
     #[arg(long, value_name = "URL")]
     pub(crate) mirror: Option<String>,
+    /// The Python package index to use [default: pip's own]
+    #[arg(long, value_name = "URL", env = "KOBEL_INDEX_URL", hide_env_values = true)]
+    pub(crate) index_url: Option<String>,
     /// The archive's SHA-512 [default: the published one]
     #[arg(long, value_name = "HEX")]
     pub(crate) sha512: Option<Sha512>,

@@ -78,8 +78,8 @@ fn request(context: &Context, args: &InstallArgs) -> Result<InstallRequest, Fail
         archive: settings.flink_archive.value.clone(),
         checksums: settings.flink_checksums.value.clone(),
     };
-    let sha512 = args.sha512.clone();
-    Ok(InstallRequest { source, sites, sha512, offline: args.offline, ..InstallRequest::new(version) })
+    let (index, sha512) = (args.index_url.clone(), args.sha512.clone());
+    Ok(InstallRequest { version, source, sites, index, sha512, offline: args.offline })
 }
 
 fn store(context: &Context) -> Store {

@@ -109,7 +109,7 @@ pub(super) async fn run(
     request: &InstallRequest,
     progress: &dyn Progress,
 ) -> Result<Installed, DistError> {
-    if let Some(found) = present(store, &request.version, progress) {
+    if let Some(found) = present(store, &request.version) {
         return Ok(found);
     }
     if let (true, Some(name)) = (request.offline, request.network()) {
@@ -117,7 +117,7 @@ pub(super) async fn run(
     }
     let _store = Locked::acquire(&store.root, progress).await?;
     let _cache = Locked::acquire(&store.cache, progress).await?;
-    if let Some(found) = present(store, &request.version, progress) {
+    if let Some(found) = present(store, &request.version) {
         return Ok(found);
     }
     let staging = store.staging()?;
@@ -128,11 +128,9 @@ pub(super) async fn run(
     }
 }
 
-fn present(store: &Store, wish: &Wish, progress: &dyn Progress) -> Option<Installed> {
+fn present(store: &Store, wish: &Wish) -> Option<Installed> {
     let Wish::Exact(version) = wish else { return None };
-    let found = store.get(version)?;
-    progress.note(&format!("Flink {version} is installed in {}", found.home.display()));
-    Some(found)
+    store.get(version)
 }
 
 struct Job<'a> {
