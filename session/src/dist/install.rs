@@ -161,7 +161,7 @@ impl Job<'_> {
 
     /// The installed Flink of a version that only now is known.
     fn already(&self, version: &FlinkVersion) -> Option<Got> {
-        present(self.store, &Wish::Exact(version.clone()), self.progress).map(Got::Installed)
+        present(self.store, &Wish::Exact(version.clone())).map(Got::Installed)
     }
 
     async fn apache(&self, client: &Client) -> Result<Got, DistError> {
