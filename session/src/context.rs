@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 
 use kobel_conf::{dirs::Dirs, settings::Settings};
+use kobel_plan::ClusterName;
 
-use crate::{Env, registry::Registry};
+use crate::{
+    Cluster, Env,
+    launch::{LaunchError, revive},
+    registry::Registry,
+};
 
 /// Made once by the command line.
 #[derive(Debug, Clone)]
@@ -23,5 +28,17 @@ impl Context {
     /// The clusters of this user.
     pub fn registry(&self) -> Registry {
         Registry::new(&self.dirs)
+    }
+
+    /// The cluster of this name; the one started last, without a name. If it is not over and lost its
+    /// agent, it has one again, which took over its processes.
+    pub async fn find(&self, name: Option<&ClusterName>) -> Result<Cluster, LaunchError> {
+        let registry = self.registry();
+        let cluster = match name {
+            Some(name) => registry.find(name)?,
+            None => registry.newest()?,
+        };
+        revive(&self.agent, &cluster).await?;
+        Ok(cluster)
     }
 }

@@ -10,8 +10,8 @@ use std::{
 use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use kobel_conf::{Category, Explain};
 use kobel_plan::{
-    ClusterDir, ClusterEvent, Status, Wanted,
-    api::{self, ApiError, ScaleRequest, StopCause, StopRequest},
+    ClusterDir, ClusterEvent, Status, Wanted, WorkerId,
+    api::{self, ApiError, RestartRequest, ScaleRequest, StopCause, StopRequest},
 };
 use rustix::fs::{Mode, OFlags};
 use serde::{Serialize, de::DeserializeOwned};
@@ -76,6 +76,7 @@ impl Explain for ControlError {
 #[derive(Debug, Clone)]
 pub struct Control {
     client: reqwest::Client,
+    socket: String,
     // The socket is addressed by way of this descriptor.
     _dir: Arc<OwnedFd>,
 }
@@ -88,12 +89,17 @@ impl Control {
             .map_err(|e| ControlError::Dir { dir: dir.path().into(), source: e.into() })?;
         let socket = format!("/proc/self/fd/{}/{}", fd.as_raw_fd(), ClusterDir::SOCKET);
         let client = reqwest::Client::builder()
-            .unix_socket(socket)
+            .unix_socket(socket.clone())
             .connect_timeout(CONNECT)
             .no_proxy()
             .build()
             .map_err(ControlError::Unreachable)?;
-        Ok(Self { client, _dir: Arc::new(fd) })
+        Ok(Self { client, socket, _dir: Arc::new(fd) })
+    }
+
+    /// Whether somebody listens on the socket now, be it too busy to answer.
+    pub fn is_heard(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
     }
 
     /// The cluster's status now.
@@ -128,6 +134,11 @@ impl Control {
     /// Changes the number of workers and tells the one that now holds.
     pub async fn scale(&self, request: ScaleRequest) -> Result<Wanted, ControlError> {
         body(self.post(api::SCALE, &request, "scale").await?, "the new size").await
+    }
+
+    /// Has a worker's process replaced. Returns when the present one is leaving.
+    pub async fn restart(&self, worker: WorkerId) -> Result<(), ControlError> {
+        self.post(api::RESTART, &RestartRequest { worker }, "restart a worker").await.map(drop)
     }
 
     /// Waits until the cluster is over and tells how it ended. An agent that is gone before it said

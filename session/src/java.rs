@@ -126,11 +126,13 @@ fn either(versions: &[u32]) -> String {
 }
 
 /// The Java versions that run a Flink, the best first. Flink's documentation: Java 17 since 1.18, and
-/// 21, as an experiment, since 1.19; Java 8 until 1.20, which kobel does not use.
+/// 21, as an experiment, since 1.19; Java 8 until 1.20, which kobel does not use. Flink 1.17 is made
+/// for Java 11, and runs on 17 with the packages opened that kobel opens for every Flink.
 pub fn fit(flink: &FlinkVersion) -> &'static [u32] {
     match flink {
         v if v.at_least(1, 19) => &[17, 11, 21],
         v if v.at_least(1, 18) => &[17, 11],
+        v if v.at_least(1, 17) => &[11, 17],
         _ => &[11],
     }
 }
@@ -319,6 +321,10 @@ mod tests {
             assert_eq!(&find(&flink(version), &search).unwrap().java.home, home);
         }
         fs::remove_dir_all(&j11).unwrap();
+        let j17 = fake(dir.path(), "d17", "17.0.15");
+        assert_eq!(find(&flink("1.17.2"), &search).unwrap().java.home, j17);
+        assert!(find(&flink("1.16.3"), &search).is_err());
+        fs::remove_dir_all(&j17).unwrap();
         assert_eq!(find(&flink("2.3.0"), &search).unwrap().java.home, j21);
         let error = find(&flink("1.18.1"), &search).unwrap_err();
         assert!(error.to_string().contains("(Java 25)") && error.to_string().contains("17 or 11"), "{error}");

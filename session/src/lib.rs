@@ -15,6 +15,8 @@ pub mod logs;
 pub mod prepare;
 pub mod registry;
 pub mod spec;
+pub mod timeline;
+pub mod train;
 pub mod words;
 
 pub use compile::{Compiled, compile};

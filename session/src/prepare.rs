@@ -16,6 +16,7 @@ use crate::{
     dist::{DistError, Store, Wish},
     java::{self, JavaError},
     spec::{ClusterSpec, FlinkChoice},
+    train,
 };
 
 /// No plan could be made.
@@ -107,6 +108,7 @@ pub fn prepare(ctx: &Context, spec: &ClusterSpec) -> Result<Compiled, PrepareErr
     };
     let mut compiled = compile::compile(inputs)?;
     compiled.notes.extend(java.note);
+    train::assign(ctx, &mut compiled.plan);
     Ok(compiled)
 }
 

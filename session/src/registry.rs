@@ -81,6 +81,8 @@ impl Registry {
     /// Takes the name for a new cluster: its directory is there, locked, and empty but for the logs
     /// of a former run.
     pub fn claim(&self, name: &ClusterName) -> Result<Claim, RegistryError> {
+        // Who may change the state directory can put another one in the place of ours.
+        self.clusters.parent().map_or(Ok(()), ensure_private)?;
         ensure_private(&self.clusters)?;
         let cluster = Cluster { name: name.clone(), dir: self.dir(name) };
         let path = cluster.dir.path();
@@ -89,7 +91,7 @@ impl Registry {
             let state = cluster.remembered().map_or(ClusterState::Starting, |s| s.state);
             return Err(RegistryError::Exists { name: name.clone(), state });
         };
-        if cluster.dir.record().exists() && !cluster.remembered()?.state.is_terminal() {
+        if cluster.is_unfinished()? {
             return Err(RegistryError::AgentGone { name: name.clone() });
         }
         cluster.clear().map_err(file_error("clear", path))?;
@@ -104,9 +106,9 @@ impl Registry {
             return Err(not_over(remembered.map_or(ClusterState::Starting, |s| s.state)));
         };
         // A record that cannot be read tells nothing of living processes: refuse that too.
-        let status = remembered?;
-        if !status.state.is_terminal() {
-            return Err(not_over(status.state));
+        let state = remembered?.state;
+        if cluster.is_unfinished()? {
+            return Err(not_over(state));
         }
         // Out of sight first, so that a removal that is interrupted leaves no half cluster.
         let hidden = self.clusters.join(format!(".removed-{}-{}", cluster.name, std::process::id()));
@@ -169,6 +171,23 @@ impl Cluster {
         }
     }
 
+    /// Whether it was begun and not brought to its end. If no agent lives then, processes may be left
+    /// of it. Where the record is gone or damaged, the workers' own records tell.
+    pub(crate) fn is_unfinished(&self) -> Result<bool, RegistryError> {
+        if !self.dir.record().exists() {
+            return Ok(self.has_workers());
+        }
+        match self.remembered() {
+            Err(RegistryError::Damaged { .. }) if self.has_workers() => Ok(true),
+            remembered => Ok(!remembered?.state.is_terminal()),
+        }
+    }
+
+    /// Whether workers were started and not seen to end.
+    fn has_workers(&self) -> bool {
+        std::fs::read_dir(self.dir.workers()).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
     /// The plan it was started with.
     pub fn plan(&self) -> Result<ClusterPlan, RegistryError> {
         read_json(&self.dir.plan())
@@ -216,7 +235,7 @@ impl Cluster {
     /// What a status is worth once the agent that wrote it is dead.
     fn without_agent(&self, mut status: Status) -> Status {
         status.agent = None;
-        if !self.dir.record().exists() {
+        if !self.dir.record().exists() && !self.has_workers() {
             status.state = ClusterState::Failed;
             let last = logs::last_words(&status.log_dir);
             status.reason = Some(last.unwrap_or_else(|| "its agent never came up".into()));

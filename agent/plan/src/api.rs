@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Wanted;
+use crate::{ids::WorkerId, plan::Wanted};
 
 /// Everything of kobel's own lives below this path; the rest of the front is Flink's.
 pub const PREFIX: &str = "/kobel";
@@ -16,6 +16,9 @@ pub const EVENTS: &str = "/kobel/v1/events";
 pub const STOP: &str = "/kobel/v1/stop";
 /// POST, socket only: [`ScaleRequest`]; answers the [`Wanted`] that now holds.
 pub const SCALE: &str = "/kobel/v1/scale";
+
+/// POST, socket only: [`RestartRequest`]; answers 202 as soon as the worker's process is leaving.
+pub const RESTART: &str = "/kobel/v1/restart";
 
 /// How a cluster is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +53,19 @@ pub enum StopCause {
 pub enum ScaleRequest {
     /// Exactly so many.
     To(Wanted),
+    /// Exactly so many TaskManagers, and as many JobManagers as there are.
+    TaskManagersTo(u32),
     /// So many more or fewer JobManagers, at least 0.
     JobManagers(i32),
     /// So many more or fewer TaskManagers, at least 0.
     TaskManagers(i32),
+}
+
+/// Replaces a worker's process by a new one, politely: it is no failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRequest {
+    /// Which worker.
+    pub worker: WorkerId,
 }
 
 /// The body of every answer that is not 2xx.

@@ -38,6 +38,8 @@ pub enum EventKind {
     WorkerAdopted,
     /// Somebody asked for another number of workers.
     Scaled,
+    /// Somebody asked for a worker's process to be replaced.
+    RestartRequested,
     /// Somebody asked for the end.
     StopRequested,
 }

@@ -184,6 +184,10 @@ pub struct RolePlan {
     pub conf: BTreeMap<String, String>,
     /// Environment variables of the process beside the agent's own choice.
     pub env: BTreeMap<String, String>,
+    /// Where the archive of the role's classes is, or will be: used by a JVM that is launched when
+    /// the file is there.
+    #[serde(default)]
+    pub archive: Option<PathBuf>,
 }
 
 /// Where the cluster's one HTTP address shall be.

@@ -13,14 +13,14 @@ use axum::{
 };
 use kobel_plan::{
     ClusterDir,
-    api::{SCALE, STOP, ScaleRequest, StopRequest},
+    api::{RESTART, RestartRequest, SCALE, STOP, ScaleRequest, StopRequest},
 };
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream, unix};
 
 use crate::{
     api::{failure, reading},
-    handle::Handle,
+    handle::{Handle, Refusal},
 };
 
 /// A socket that hears only its own user, and root.
@@ -85,6 +85,7 @@ pub(crate) fn routes(handle: Handle) -> Router {
     reading()
         .route(STOP, post(stop))
         .route(SCALE, post(scale))
+        .route(RESTART, post(restart))
         .fallback(async |request: Request| {
             failure(StatusCode::NOT_FOUND, format!("nothing is at {}", request.uri().path()))
         })
@@ -112,6 +113,18 @@ async fn scale(State(handle): State<Handle>, body: Bytes) -> Response {
     };
     match handle.scale(request).await {
         Ok(wanted) => Json(wanted).into_response(),
+        Err(refusal) => failure(StatusCode::CONFLICT, refusal.to_string()),
+    }
+}
+
+async fn restart(State(handle): State<Handle>, body: Bytes) -> Response {
+    let RestartRequest { worker } = match parse(&body) {
+        Ok(request) => request,
+        Err(refused) => return refused,
+    };
+    match handle.restart(worker).await {
+        Ok(()) => (StatusCode::ACCEPTED, Json(serde_json::json!({}))).into_response(),
+        Err(refusal @ Refusal::NoSuchWorker(_)) => failure(StatusCode::NOT_FOUND, refusal.to_string()),
         Err(refusal) => failure(StatusCode::CONFLICT, refusal.to_string()),
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use kobel_plan::{
-    Status, Wanted,
+    Status, Wanted, WorkerId,
     api::{ScaleRequest, StopRequest},
 };
 use tokio::{
@@ -37,6 +37,8 @@ pub(crate) enum Request {
     Look(oneshot::Sender<()>),
     /// Change the number of workers; answered with what is wanted now.
     Scale(ScaleRequest, oneshot::Sender<Result<Wanted, Refusal>>),
+    /// Replace a worker's process; answered when the present one is leaving.
+    Restart(WorkerId, oneshot::Sender<Result<(), Refusal>>),
 }
 
 /// Why a request was not granted.
@@ -45,6 +47,12 @@ pub(crate) enum Refusal {
     /// The cluster is ending or over.
     #[error("the cluster is ending")]
     Ending,
+    /// There is no such worker.
+    #[error("there is no {0}")]
+    NoSuchWorker(WorkerId),
+    /// The provider did not take the order.
+    #[error("{0} could not be told to go; the agent's log says why")]
+    NotReleased(WorkerId),
     /// Several JobManagers without high availability would be several clusters.
     #[error("{0} JobManagers need high availability: one is the most without")]
     TooManyMasters(u32),
@@ -81,6 +89,14 @@ impl Handle {
         sent.map_err(|_| Refusal::Ending)?;
         answer.await.unwrap_or(Err(Refusal::Ending))
     }
+
+    /// Asks for a worker's process to be replaced.
+    pub(crate) async fn restart(&self, worker: WorkerId) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.requests.send(Request::Restart(worker, reply)).await;
+        sent.map_err(|_| Refusal::Ending)?;
+        answer.await.unwrap_or(Err(Refusal::Ending))
+    }
 }
 
 /// What is wanted after a request to scale.
@@ -88,6 +104,7 @@ pub(crate) fn scaled(now: Wanted, request: ScaleRequest) -> Result<Wanted, Refus
     let mut wanted = now;
     match request {
         ScaleRequest::To(to) => wanted = to,
+        ScaleRequest::TaskManagersTo(to) => wanted.task_managers = to,
         ScaleRequest::JobManagers(by) => wanted.job_managers = wanted.job_managers.saturating_add_signed(by),
         ScaleRequest::TaskManagers(by) => {
             wanted.task_managers = wanted.task_managers.saturating_add_signed(by)
@@ -118,6 +135,7 @@ mod tests {
         let wanted = |job_managers, task_managers| Ok(Wanted { job_managers, task_managers });
         let cases = [
             (ScaleRequest::To(Wanted { job_managers: 0, task_managers: 5 }), wanted(0, 5)),
+            (ScaleRequest::TaskManagersTo(7), wanted(1, 7)),
             (ScaleRequest::TaskManagers(1), wanted(1, 3)),
             (ScaleRequest::TaskManagers(-9), wanted(1, 0)),
             (ScaleRequest::JobManagers(-1), wanted(0, 2)),

@@ -201,6 +201,13 @@ impl Table {
         }
     }
 
+    /// Lets the next attempt of a worker that is gone start at once.
+    pub(crate) fn hasten(&mut self, id: WorkerId, now: Instant) {
+        if let Some(Worker { standing: Standing::Down { retry_at, .. }, .. }) = self.workers.get_mut(&id) {
+            *retry_at = now;
+        }
+    }
+
     /// What to do so that the workers become those that are wanted.
     pub(crate) fn decide(&self, wanted: Wanted, now: Instant) -> Decision {
         if wanted.job_managers == 0 && wanted.task_managers == 0 {

@@ -18,7 +18,7 @@ enum Kind {
 }
 
 /// Every setting there is.
-const KEYS: [(&str, Kind); 12] = [
+const KEYS: [(&str, Kind); 13] = [
     ("flink.version", Kind::Text),
     ("flink.source", Kind::Text),
     ("flink.mirror", Kind::Text),
@@ -26,6 +26,7 @@ const KEYS: [(&str, Kind); 12] = [
     ("flink.checksums", Kind::Text),
     ("java.home", Kind::Text),
     ("start.timeout", Kind::Text),
+    ("start.cds", Kind::Text),
     ("stop.grace", Kind::Text),
     ("session.task-managers", Kind::Number),
     ("session.slots", Kind::Number),

@@ -55,6 +55,27 @@ impl FromStr for FlinkSource {
     }
 }
 
+/// Whether archives of Flink's classes are made and used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClassArchives {
+    /// Made in the background where they are missing, and used.
+    Auto,
+    /// Neither.
+    Off,
+}
+
+impl FromStr for ClassArchives {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("must be auto or off, not {text:?}")),
+        }
+    }
+}
+
 /// kobel's own settings, each with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -72,6 +93,8 @@ pub struct Settings {
     pub java_home: Sourced<Option<PathBuf>>,
     /// `start.timeout`: how long a cluster may take to be ready.
     pub start_timeout: Sourced<Duration>,
+    /// `start.cds`: archives of classes.
+    pub start_cds: Sourced<ClassArchives>,
     /// `stop.grace`: how long processes may take to end before they are killed.
     pub stop_grace: Sourced<Duration>,
     /// `session.task-managers`: pinned TaskManagers.
@@ -99,6 +122,7 @@ impl Settings {
             flink_checksums: layers.get("flink.checksums", url)?,
             java_home: layers.find("java.home", absolute)?,
             start_timeout: layers.get("start.timeout", duration)?,
+            start_cds: layers.get("start.cds", str::parse)?,
             stop_grace: layers.get("stop.grace", duration)?,
             task_managers: layers.get("session.task-managers", |text| count(text, 0))?,
             slots: layers.find("session.slots", |text| count(text, 1))?,

@@ -24,6 +24,7 @@ fn the_defaults_hold_without_a_file() {
     assert_eq!(settings.flink_version.origin, Origin::Default);
     assert_eq!(settings.flink_source.value, FlinkSource::Auto);
     assert_eq!(settings.start_timeout.value, Duration::from_secs(120));
+    assert_eq!(settings.start_cds.value, ClassArchives::Auto);
     assert_eq!((settings.task_managers.value, settings.slots.value), (1, None));
 }
 
@@ -59,6 +60,7 @@ fn wrong_types_and_values_are_refused_with_file_and_line() {
         ("\nstart.timeout = \"30\"", "2: start.timeout must be a duration: \"30\" has no unit"),
         ("session.tm-memory = \"1.5g\"", "1: session.tm-memory must be a size: \"1.5g\" has an unknown unit"),
         ("flink.source = \"ftp\"", "1: flink.source must be auto, apache or pypi, not \"ftp\""),
+        ("start.cds = \"on\"", "1: start.cds must be auto or off, not \"on\""),
         ("java.home = \"jdk\"", "1: java.home must be an absolute path, not \"jdk\""),
         ("flink.mirror = \"ftp://x\"", "1: flink.mirror must be an http or https URL"),
         ("flink.version = \"../x\"", "1: flink.version must be a version"),

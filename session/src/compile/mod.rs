@@ -59,9 +59,10 @@ const OVERLAY: [(&str, &str, &str); 5] = [
     // round; Flink's own 10 s and 50 s make that take most of a minute.
     ("heartbeat.interval", "2000", "a quick recovery"),
     ("heartbeat.timeout", "8000", "a quick recovery"),
-    // A TaskManager that is up before the JobManager shall not wait 10 s to ask again.
-    ("cluster.registration.error-delay", "500 ms", "a quick start"),
-    ("cluster.registration.refused-delay", "500 ms", "a quick start"),
+    // In ms, as a bare number: until 1.19 Flink takes no unit here. A TaskManager that is up before
+    // the JobManager shall not wait 10 s to ask again.
+    ("cluster.registration.error-delay", "500", "a quick start"),
+    ("cluster.registration.refused-delay", "500", "a quick start"),
     // 100 days in ms: until then a job waits for slots instead of failing at once. Flink's own
     // ResourceManager cannot know that kobel may still bring workers. Pekko's timer takes no more
     // than 248 days, and the JobManager dies of a longer one.
@@ -151,7 +152,7 @@ fn role(
     let size = memory::of_role(role, inputs.flink.version.major, conf, notes)?;
     let jvm_args = jvm::arguments(role, size.jvm_args, conf, inputs.env)?;
     let env = role_env(role, inputs.env, conf);
-    Ok(RolePlan { process_bytes: size.process_bytes, jvm_args, conf: size.conf, env })
+    Ok(RolePlan { process_bytes: size.process_bytes, jvm_args, conf: size.conf, env, archive: None })
 }
 
 /// `containerized.master.env.NAME` and its kin of TaskManagers, above where Hadoop's files are.

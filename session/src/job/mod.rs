@@ -5,6 +5,7 @@ mod follow;
 mod jar;
 mod list;
 mod output;
+mod savepoint;
 mod submit;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use follow::{FollowError, JobEnded, News, Progress, follow};
 pub use jar::{JarError, JarFile};
 pub use list::{find, list};
 pub use output::Output;
+pub use savepoint::{SavepointError, directory as savepoint_directory, savepoint};
 pub use submit::{JobRequest, Outcome, Stage, SubmitError, submit};
 
 /// The cluster that jobs are sent to.

@@ -8,12 +8,14 @@ use serde::{Deserialize, de::IgnoredAny};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdout, Command},
+    time::Instant,
 };
 
-use super::LaunchError;
+use super::{LISTEN, LOOK, LaunchError};
 use crate::{
+    control::Control,
     fsx, logs,
-    registry::{Claim, Cluster},
+    registry::{Claim, Cluster, RegistryError},
 };
 
 /// How long an agent may take to serve its socket: it reads its plan and binds, nothing else.
@@ -22,7 +24,7 @@ const READY: Duration = Duration::from_secs(30);
 const LINE: u64 = 64 << 10;
 /// Variables that the agent gets: where it finds programs, whose it is, how it logs. Nothing else of
 /// the user's shell, where secrets may be.
-pub(super) const INHERITED: [&str; 9] =
+pub(crate) const INHERITED: [&str; 9] =
     ["PATH", "HOME", "USER", "LOGNAME", "TZ", "LANG", "KOBEL_LOG", "RUST_LOG", "RUST_BACKTRACE"];
 
 /// The agent's first and last line on its standard output.
@@ -41,7 +43,7 @@ pub async fn start(agent: &Path, claim: Claim, plan: &ClusterPlan) -> Result<Clu
         move |source| LaunchError::File { path, source }
     };
     logs::rotate(&plan.log_dir).map_err(file_error(&plan.log_dir))?;
-    ensure_private(&plan.log_dir).map_err(crate::registry::RegistryError::from)?;
+    ensure_private(&plan.log_dir).map_err(RegistryError::from)?;
     let json = serde_json::to_vec_pretty(plan)
         .map_err(|e| LaunchError::File { path: claim.dir.plan(), source: e.into() })?;
     fsx::write_whole(&claim.dir.plan(), &json).map_err(file_error(&claim.dir.plan()))?;
@@ -51,13 +53,32 @@ pub async fn start(agent: &Path, claim: Claim, plan: &ClusterPlan) -> Result<Clu
     Ok(cluster)
 }
 
-/// Starts the agent of a living cluster again after it died: it takes over the workers it left.
-/// Nothing happens where one lives.
+/// Makes sure that a cluster that is not over has an agent. One that died is started again, and takes
+/// over the workers it left; one that somebody else is starting is waited for.
 pub async fn revive(agent: &Path, cluster: &Cluster) -> Result<(), LaunchError> {
-    let Some(lock) = cluster.try_lock()? else { return Ok(()) };
+    if cluster.agent_lives()? || !cluster.is_unfinished()? {
+        return Ok(listening(cluster).await?);
+    }
+    let Some(lock) = cluster.try_lock()? else { return Ok(listening(cluster).await?) };
+    // Asked again under the lock: another agent may have brought the cluster to its end meanwhile.
+    if !cluster.is_unfinished()? {
+        return Ok(());
+    }
     let plan = cluster.plan()?;
     tracing::info!(cluster = %cluster.name, "starting its agent again");
     spawn(agent, cluster, lock, &plan.log_dir).await
+}
+
+/// Waits until the agent that holds the lock serves its socket, or is gone, or has had its time.
+async fn listening(cluster: &Cluster) -> Result<(), RegistryError> {
+    let deadline = Instant::now() + LISTEN;
+    while cluster.agent_lives()? && Instant::now() < deadline {
+        if Control::open(&cluster.dir).is_ok_and(|control| control.is_heard()) {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 async fn spawn(agent: &Path, cluster: &Cluster, lock: File, log_dir: &Path) -> Result<(), LaunchError> {

@@ -17,6 +17,7 @@ use crate::{
     registry::{Cluster, RegistryError},
 };
 
+pub(crate) use local::INHERITED;
 pub use local::{revive, start};
 pub use wait::{WaitError, wait_ready};
 
@@ -182,13 +183,10 @@ pub async fn end(
     grace: Duration,
     by: StopCause,
 ) -> Result<Status, EndError> {
+    let name = cluster.name.clone();
+    revive(agent, cluster).await.map_err(|source| EndError::Revive { name, source })?;
     if !cluster.agent_lives()? {
-        let status = cluster.status().await?;
-        if status.state.is_terminal() {
-            return Ok(status);
-        }
-        let name = cluster.name.clone();
-        revive(agent, cluster).await.map_err(|source| EndError::Revive { name, source })?;
+        return Ok(cluster.status().await?);
     }
     ask_to_end(cluster, grace, by).await?;
     let within = grace.saturating_add(OVERHEAD);

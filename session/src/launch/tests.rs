@@ -107,3 +107,17 @@ async fn a_program_that_is_not_there_is_named() {
     assert!(matches!(error, LaunchError::Spawn { .. }), "{error}");
     assert!(!scene.registry.find(&Default::default()).unwrap().agent_lives().unwrap());
 }
+
+#[tokio::test]
+async fn only_a_cluster_that_is_not_over_gets_its_agent_back() {
+    let scene = Scene::new();
+    let _ = scene.start("exit 3").await.unwrap_err();
+    let cluster = scene.registry.find(&Default::default()).unwrap();
+    let again = scene.agent("touch \"$2/revived\"; echo '{\"ready\":true}'");
+    let revived = cluster.dir.path().join("revived");
+    revive(&again, &cluster).await.unwrap();
+    assert!(!revived.exists(), "nothing of it may run");
+    std::fs::create_dir_all(cluster.dir.workers().join("jm-0.1")).unwrap();
+    revive(&again, &cluster).await.unwrap();
+    assert!(revived.exists());
+}

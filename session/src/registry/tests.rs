@@ -133,3 +133,23 @@ async fn a_damaged_record_is_named_and_nothing_is_done_to_its_cluster() {
         assert!(matches!(error, RegistryError::Damaged { .. }), "{error}");
     }
 }
+
+#[tokio::test]
+async fn without_a_record_the_workers_tell_whether_processes_may_be_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = registry(&dir);
+    let cluster = leave(&registry, "x", ClusterState::Starting);
+    assert_eq!(cluster.status().await.unwrap().state, ClusterState::Failed);
+    std::fs::create_dir_all(cluster.dir.workers().join("tm-0.1")).unwrap();
+    assert_eq!(cluster.status().await.unwrap().state, ClusterState::Degraded);
+    let refused = registry.claim(&cluster.name).unwrap_err();
+    assert!(matches!(refused, RegistryError::AgentGone { .. }), "{refused}");
+    assert!(matches!(registry.remove(&cluster), Err(RegistryError::NotOver { .. })));
+    std::fs::write(cluster.dir.record(), "{").unwrap();
+    let refused = registry.claim(&cluster.name).unwrap_err();
+    assert!(matches!(refused, RegistryError::AgentGone { .. }), "{refused}");
+    std::fs::remove_dir_all(cluster.dir.workers()).unwrap();
+    std::fs::remove_file(cluster.dir.record()).unwrap();
+    registry.remove(&cluster).unwrap();
+    assert!(!cluster.dir.path().exists());
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use kobel_plan::{ClusterPlan, Launch, Role};
 use reqwest::Url;
 
-use super::{LaunchError, Worker, conf::tmp_dir, text};
+use super::{LaunchError, Worker, cds, conf::tmp_dir, text, tuning};
 
 /// From this version on the security manager must be allowed before Flink can install its own
 /// (`cluster.intercept-user-system-exit`), as `config.sh` does it; from [`WITHOUT_SECURITY_MANAGER`]
@@ -31,6 +31,8 @@ pub(super) fn arguments(worker: &Worker<'_>) -> Result<Vec<String>, LaunchError>
     if (SECURITY_MANAGER_OFF..WITHOUT_SECURITY_MANAGER).contains(&worker.plan.java.version) {
         args.push("-Djava.security.manager=allow".into());
     }
+    args.extend(tuning::options(worker));
+    args.extend(cds::options(worker.role));
     args.extend(worker.role.jvm_args.iter().cloned());
     args.extend(logging(worker)?);
     args.extend(["-classpath".into(), class_path(&worker.plan.flink.class_path)?]);

@@ -1,10 +1,12 @@
 //! What a provider runs for a worker: command line, environment and configuration file.
 
+pub mod cds;
 mod conf;
 mod env;
 mod jvm;
 #[cfg(test)]
 mod tests;
+mod tuning;
 
 use kobel_conf::{Category, Explain, flink::ConfError};
 use kobel_plan::{Attempt, ClusterPlan, Launch, Resources, Role, RolePlan, WorkerFile, WorkerId, WorkerSpec};
@@ -56,8 +58,9 @@ impl Explain for LaunchError {
 }
 
 /// What a provider runs for this attempt of a worker. `marker` becomes the value of
-/// [`Launch::MARKER`]. The one look outside of the arguments: whether the user's directory has a
-/// logging configuration, and a few variables of the agent's environment ([`env::INHERITED`]).
+/// [`Launch::MARKER`]. The only looks outside of the arguments: whether the user's directory has a
+/// logging configuration, whether the role's archive of classes is there, and a few variables of the
+/// agent's environment ([`env::INHERITED`]).
 pub fn worker_spec(
     plan: &ClusterPlan,
     ports: &JobManagerPorts,

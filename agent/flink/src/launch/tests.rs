@@ -70,6 +70,11 @@ fn a_job_manager_runs_flinks_session_entry_point() {
         "-XX:+IgnoreUnrecognizedVMOptions",
         "-Djava.io.tmpdir=@KOBEL_WORKER_DIR@/tmp",
         "-XX:ErrorFile=@KOBEL_LOG_DIR@/jm-0.1.hs_err.log",
+        "-XX:Tier4InvocationThreshold=50000",
+        "-XX:Tier4MinInvocationThreshold=6000",
+        "-XX:Tier4CompileThreshold=150000",
+        "-XX:Tier4BackEdgeThreshold=400000",
+        "-XX:+UseSerialGC",
         "-Xmx448m",
         "-Duser=1",
         "-Dlog.file=@KOBEL_LOG_DIR@/jm-0.1.log",
@@ -86,6 +91,23 @@ fn a_job_manager_runs_flinks_session_entry_point() {
     ];
     assert_eq!(spec.launch.args, expected);
     assert_eq!(spec.resources, Resources { memory_bytes: 1 << 30, vcores: 1 });
+}
+
+#[test]
+fn only_a_small_job_manager_whose_collector_nobody_chose_gets_a_serial_one() {
+    let serial = |change: fn(&mut ClusterPlan), id| {
+        let mut plan = plan();
+        change(&mut plan);
+        spec_of(&plan, id).launch.args.iter().any(|arg| arg == "-XX:+UseSerialGC")
+    };
+    assert!(serial(|_| (), WorkerId::jm(0)));
+    assert!(!serial(|_| (), WorkerId::tm(0)));
+    assert!(!serial(|plan| plan.job_manager.process_bytes = 4 << 30, WorkerId::jm(0)));
+    assert!(!serial(|plan| plan.job_manager.jvm_args.push("-XX:+UseZGC".into()), WorkerId::jm(0)));
+    let variable = |plan: &mut ClusterPlan| {
+        plan.job_manager.env.insert("JAVA_TOOL_OPTIONS".into(), "-XX:+UseG1GC".into());
+    };
+    assert!(!serial(variable, WorkerId::jm(0)));
 }
 
 #[test]

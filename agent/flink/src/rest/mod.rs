@@ -2,14 +2,18 @@
 
 mod cause;
 mod error;
+mod insight;
 mod jars;
 mod jobs;
+mod savepoints;
 #[cfg(test)]
 mod tests;
 mod transport;
 mod types;
 
 pub use error::{Call, Effect, RestError};
+pub use insight::{Checkpoint, CheckpointCounts, Checkpoints, JobException};
+pub use savepoints::{SavepointKind, SavepointState, TriggerId};
 pub use transport::FlinkRest;
 pub use types::{
     ClaimMode, Failure, Jar, JarId, JobDetails, JobEnd, JobResult, JobState, JobSummary, Overview,

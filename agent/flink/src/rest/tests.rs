@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     error::{Call, Effect, RestError},
     transport::FlinkRest,
-    types::{JarId, JobState, RunRequest},
+    types::{ClaimMode, JarId, JobState, RunRequest},
 };
 use kobel_plan::JobId;
 
@@ -239,6 +239,17 @@ async fn a_run_sends_only_what_was_asked_for() {
     let request = served.await.unwrap();
     let body = request.split_once("\r\n\r\n").unwrap().1;
     assert_eq!(body, format!(r#"{{"jobId":"{JOB}","programArgsList":["--a","b c"]}}"#));
+}
+
+#[test]
+fn a_claim_mode_is_sent_by_the_name_that_every_flink_knows() {
+    let run = RunRequest {
+        savepoint_path: Some("/s".into()),
+        claim_mode: Some(ClaimMode::NoClaim),
+        ..Default::default()
+    };
+    let body = serde_json::to_value(&run).unwrap();
+    assert_eq!(body, serde_json::json!({ "savepointPath": "/s", "restoreMode": "NO_CLAIM" }));
 }
 
 #[test]

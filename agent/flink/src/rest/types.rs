@@ -1,5 +1,5 @@
 //! What Flink answers, as far as kobel reads it. Fields that are not named here are ignored, so the
-//! types hold for Flink 1.20 and 2.x alike. Times are milliseconds since 1970, durations
+//! types hold for Flink 1.17 to 2.3 alike. Times are milliseconds since 1970, durations
 //! milliseconds; -1 stands for "not yet".
 
 use kobel_plan::JobId;
@@ -287,8 +287,9 @@ pub struct RunRequest {
     /// Whether state in it that no operator takes may be left behind.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_non_restored_state: bool,
-    /// How it is taken over.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How it is taken over. By its name of 1.17, which every Flink up to 2.3 takes; `claimMode`
+    /// came with 1.20, and those before refuse it.
+    #[serde(rename = "restoreMode", skip_serializing_if = "Option::is_none")]
     pub claim_mode: Option<ClaimMode>,
     /// Flink configuration for this job alone.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]

@@ -99,7 +99,7 @@ fn plan(flink: &Flink, dialect: Dialect, logs: &Path) -> ClusterPlan {
         process_bytes: 1 << 30,
         jvm_args: args.split(' ').chain(OPENS.split(' ')).map(String::from).collect(),
         conf,
-        env: BTreeMap::new(),
+        ..RolePlan::default()
     };
     ClusterPlan {
         api_version: kobel_plan::API_VERSION.into(),

@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use kobel_plan::api::StopCause;
+use kobel_plan::{WorkerId, api::StopCause};
 
 use super::*;
 use crate::{
-    handle::{self, Refusal},
+    handle,
     testing::{call_unix, handle},
 };
 
@@ -53,6 +53,8 @@ async fn requests_reach_the_supervisor_and_nonsense_does_not() {
                     return heard;
                 }
                 handle::Request::Scale(ScaleRequest::To(wanted), reply) => reply.send(Ok(wanted)).unwrap(),
+                handle::Request::Restart(id, reply) if id == WorkerId::tm(0) => reply.send(Ok(())).unwrap(),
+                handle::Request::Restart(id, reply) => reply.send(Err(Refusal::NoSuchWorker(id))).unwrap(),
                 handle::Request::Scale(_, reply) => reply.send(Err(Refusal::Ending)).unwrap(),
             }
         }
@@ -63,6 +65,9 @@ async fn requests_reach_the_supervisor_and_nonsense_does_not() {
         ("POST /kobel/v1/scale", r#"{"to":{"jobManagers":1,"taskManagers":7}}"#, 200, r#""taskManagers":7"#),
         ("POST /kobel/v1/scale", r#"{"task-managers":1}"#, 409, "ending"),
         ("POST /kobel/v1/scale", r#"{"to":"many"}"#, 400, "not understood"),
+        ("POST /kobel/v1/restart", r#"{"worker":"tm-0"}"#, 202, "{}"),
+        ("POST /kobel/v1/restart", r#"{"worker":"tm-9"}"#, 404, "there is no tm-9"),
+        ("POST /kobel/v1/restart", r#"{"worker":"x"}"#, 400, "not understood"),
         ("POST /kobel/v1/stop", "", 400, "not understood"),
         ("GET /kobel/v1/stop", "", 405, "does not take GET"),
         ("GET /kobel/v2", "", 404, "nothing is at /kobel/v2"),

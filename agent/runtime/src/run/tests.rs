@@ -205,6 +205,38 @@ async fn scaling_adds_and_takes_and_ends_at_nothing() {
 }
 
 #[tokio::test]
+async fn a_worker_is_replaced_on_request_and_no_failure_is_counted() {
+    let mut agent = Fixture::start(World::default()).await;
+    agent.state(ClusterState::Ready).await;
+    // More often than a crash loop has failures.
+    for round in 2..9 {
+        assert_eq!(agent.post("/kobel/v1/restart", r#"{"worker":"tm-1"}"#).await, 202);
+        let name = format!("tm-1.{round}");
+        agent
+            .until("the next one", |s| s.state == ClusterState::Ready && s.task_managers.list.len() == 2)
+            .await;
+        soon("the next attempt", async {
+            while !agent.world.live().contains(&name) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+    assert_eq!(agent.post("/kobel/v1/restart", r#"{"worker":"jm-0"}"#).await, 202);
+    let gone = agent.state(ClusterState::Degraded).await;
+    assert!(gone.reason.is_some());
+    assert_eq!(agent.state(ClusterState::Ready).await.failovers, 0, "nobody failed");
+    assert!(agent.world.live().contains(&"jm-0.2".to_string()), "{:?}", agent.world.live());
+    assert_eq!(agent.post("/kobel/v1/restart", r#"{"worker":"tm-2"}"#).await, 404);
+    // Workers that take their time keep the ending cluster there to be asked.
+    agent.world.be_stubborn();
+    agent.stop(60_000, "stop").await;
+    assert_eq!(agent.post("/kobel/v1/restart", r#"{"worker":"tm-0"}"#).await / 100, 4);
+    agent.stop(0, "kill").await;
+    agent.ended().await;
+}
+
+#[tokio::test]
 async fn a_returning_agent_takes_its_workers_and_its_port_over() {
     let tmp = tempfile::tempdir().unwrap();
     let mut agent = Fixture::start_in(tmp.path(), World::default(), |_| {}).await;

@@ -9,8 +9,9 @@ use kobel_plan::{Attempt, EventKind, Exit, Phase, Role, WorkerEvent, WorkerId, W
 use super::{GIVE_UP, Supervisor};
 use crate::{
     error::chain,
+    handle::Refusal,
     ports::{PortError, Ports},
-    reconcile::{Action, Decision, End},
+    reconcile::{Action, Decision, End, Worker, is_wanted},
     record::{EndKind, Ending},
     words::last_words,
 };
@@ -62,6 +63,27 @@ impl Supervisor {
                 tracing::warn!(worker = %id, %attempt, error = chain(&error), "could not release a worker");
                 self.retry_at = Some(Instant::now() + RETRY);
             }
+        }
+    }
+
+    /// Lets a worker's process go, so that the next one comes; what failed of it before is forgiven.
+    pub(super) async fn restart(&mut self, id: WorkerId) -> Result<(), Refusal> {
+        if self.record.ending.is_some() {
+            return Err(Refusal::Ending);
+        }
+        let worker = self.table.get(id).filter(|_| is_wanted(self.record.wanted, id));
+        let Some(worker) = worker else { return Err(Refusal::NoSuchWorker(id)) };
+        let attempt = worker.attempt;
+        self.event(EventKind::RestartRequested, Some(id), format!("{id} is to be replaced"));
+        self.table.forgive(id);
+        self.table.hasten(id, Instant::now());
+        let lives = |worker: &Worker| worker.exit().is_none();
+        if self.table.get(id).is_some_and(lives) {
+            self.release(id, attempt, GRACE).await;
+        }
+        match self.table.get(id).is_some_and(|worker| lives(worker) && !worker.leaving()) {
+            true => Err(Refusal::NotReleased(id)),
+            false => Ok(()),
         }
     }
 

@@ -226,6 +226,9 @@ impl Supervisor {
                 let _ = reply.send(());
             }
             Request::Look(reply) => self.looks.ask(reply),
+            Request::Restart(id, reply) => {
+                let _ = reply.send(self.restart(id).await);
+            }
             Request::Scale(request, reply) => {
                 let granted = match self.record.ending {
                     Some(_) => Err(Refusal::Ending),
