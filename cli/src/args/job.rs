@@ -61,7 +61,65 @@ impl RunArgs {
 pub(crate) enum JobCommand {
     #[command(visible_alias = "ls")]
     List(JobListArgs),
+    /// Shows a job with its operators
+    Status(JobFactArgs),
     Cancel(CancelArgs),
+    Stop(JobStopArgs),
+    Savepoint(SavepointArgs),
+    /// Lists a job's checkpoints and savepoints, the newest first
+    Checkpoints(JobFactArgs),
+    /// Shows what failed a job, what it began with first; with -v, Java's traces
+    Exceptions(JobFactArgs),
+}
+
+/// What is to be known of one job.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct JobFactArgs {
+    /// The job's id
+    #[arg(value_name = "ID")]
+    pub(crate) job: JobId,
+    /// The session [default: the newest one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<ClusterName>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Makes a savepoint of a job that goes on, and prints where it is
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SavepointArgs {
+    /// The job's id
+    #[arg(value_name = "ID")]
+    pub(crate) job: JobId,
+    /// Directory or URI to make it in [default: Flink's configured one]
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<String>,
+    /// Give up waiting after this time, with 124; the savepoint goes on
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub(crate) timeout: Duration,
+    /// The session [default: the newest one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<ClusterName>,
+}
+
+/// Stops a job with a savepoint, and prints where that is
+#[derive(Debug, Clone, Args)]
+pub(crate) struct JobStopArgs {
+    /// The job's id
+    #[arg(value_name = "ID")]
+    pub(crate) job: JobId,
+    /// Directory or URI to make the savepoint in [default: Flink's configured one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) savepoint: Option<String>,
+    /// Tell the operators first that no more data comes: windows and timers fire; not to be resumed
+    #[arg(long)]
+    pub(crate) drain: bool,
+    /// Give up waiting after this time, with 124; the stopping goes on
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub(crate) timeout: Duration,
+    /// The session [default: the newest one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<ClusterName>,
 }
 
 /// Lists a session's jobs

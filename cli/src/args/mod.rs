@@ -1,16 +1,20 @@
 //! The command line as types: what may be typed, and nothing of what it does.
 
 mod cluster;
+mod config;
 mod flink;
 mod job;
+mod upkeep;
 mod values;
 
 pub(crate) use cluster::{
     ClusterArgs, KillArgs, LogSource, LogsArgs, PsArgs, RmArgs, StartArgs, StartHow, StatusArgs, StopArgs,
     WaitArgs,
 };
+pub(crate) use config::{ConfigCommand, ConfigExplainArgs, ConfigShowArgs};
 pub(crate) use flink::{FlinkCommand, InstallArgs, ListArgs, RemoveArgs, Site, WhichArgs};
-pub(crate) use job::{CancelArgs, JobCommand, JobListArgs, RunArgs};
+pub(crate) use job::{CancelArgs, JobCommand, JobFactArgs, JobListArgs, JobStopArgs, RunArgs, SavepointArgs};
+pub(crate) use upkeep::{AttachArgs, EventsArgs, RestartArgs, RoleName, ScaleArgs};
 pub(crate) use values::{ClaimMode, Condition, Provider, escaped};
 
 use std::path::PathBuf;
@@ -90,17 +94,24 @@ pub(crate) enum Command {
     #[command(visible_alias = "list")]
     Ps(PsArgs),
     Status(StatusArgs),
+    Events(EventsArgs),
     Logs(LogsArgs),
+    Attach(AttachArgs),
     Wait(WaitArgs),
     Stop(StopArgs),
     Kill(KillArgs),
     Rm(RmArgs),
+    Scale(ScaleArgs),
+    Restart(RestartArgs),
     /// Jobs of a session
     #[command(subcommand)]
     Job(JobCommand),
     /// Flink distributions
     #[command(subcommand)]
     Flink(FlinkCommand),
+    /// Flink's effective configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
     Doctor(DoctorArgs),
     Version(VersionArgs),
     Completions(CompletionsArgs),
@@ -108,6 +119,9 @@ pub(crate) enum Command {
     /// Runs a cluster; started by kobel itself
     #[command(hide = true)]
     Agent(AgentArgs),
+    /// Makes archives of Flink's classes; started by kobel itself
+    #[command(hide = true)]
+    Train(TrainArgs),
     #[command(hide = true)]
     Compat(CompatArgs),
 }
@@ -145,5 +159,12 @@ pub(crate) struct ManArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AgentArgs {
     /// The cluster's directory
+    pub(crate) dir: PathBuf,
+}
+
+/// Makes archives of Flink's classes by the plan on standard input.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrainArgs {
+    /// The directory of the archives
     pub(crate) dir: PathBuf,
 }

@@ -1,5 +1,11 @@
 //! `kobel job list` and `kobel job cancel`, and what all verbs on jobs share.
 
+mod facts;
+mod savepoint;
+
+pub(crate) use facts::{checkpoints, exceptions, status};
+pub(crate) use savepoint::{savepoint, stop};
+
 use std::process::ExitCode;
 
 use kobel_conf::Category;
@@ -23,11 +29,7 @@ pub(crate) async fn session(
     context: &Context,
     name: Option<&ClusterName>,
 ) -> Result<(Cluster, Target), Failure> {
-    let registry = context.registry();
-    let cluster = match name {
-        Some(name) => registry.find(name)?,
-        None => registry.newest()?,
-    };
+    let cluster = context.find(name).await?;
     let target = Target::of(&cluster.status().await?)?;
     Ok((cluster, target))
 }

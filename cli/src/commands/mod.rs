@@ -1,15 +1,20 @@
 //! One file a verb.
 
+mod attach;
 mod completions;
+mod config;
 mod doctor;
+mod events;
 mod flink;
 mod job;
 mod kill;
 mod logs;
 mod news;
 mod ps;
+mod restart;
 mod rm;
 mod run;
+mod scale;
 mod start;
 mod status;
 mod stop;
@@ -26,7 +31,7 @@ use kobel_conf::Category;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    args::{Cli, Command, FlinkCommand, JobCommand, escaped},
+    args::{Cli, Command, ConfigCommand, FlinkCommand, JobCommand, escaped},
     compat,
     context::Ctx,
     failure::Failure,
@@ -102,6 +107,10 @@ async fn dispatch(ctx: &Ctx, command: Command) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(ctx, args).await,
         Command::Ps(args) => ps::run(ctx, args).await,
         Command::Status(args) => status::run(ctx, args).await,
+        Command::Events(args) => events::run(ctx, args).await,
+        Command::Attach(args) => attach::run(ctx, args).await,
+        Command::Scale(args) => scale::run(ctx, args).await,
+        Command::Restart(args) => restart::run(ctx, args).await,
         Command::Logs(args) => logs::run(ctx, args).await,
         Command::Wait(args) => wait::run(ctx, args).await,
         Command::Stop(args) => stop::run(ctx, args).await,
@@ -109,15 +118,26 @@ async fn dispatch(ctx: &Ctx, command: Command) -> Result<ExitCode, Failure> {
         Command::Rm(args) => rm::run(ctx, args).await,
         Command::Job(JobCommand::List(args)) => job::list(ctx, args).await,
         Command::Job(JobCommand::Cancel(args)) => job::cancel(ctx, args).await,
+        Command::Job(JobCommand::Status(args)) => job::status(ctx, args).await,
+        Command::Job(JobCommand::Stop(args)) => job::stop(ctx, args).await,
+        Command::Job(JobCommand::Savepoint(args)) => job::savepoint(ctx, args).await,
+        Command::Job(JobCommand::Checkpoints(args)) => job::checkpoints(ctx, args).await,
+        Command::Job(JobCommand::Exceptions(args)) => job::exceptions(ctx, args).await,
         Command::Flink(FlinkCommand::Install(args)) => flink::install(ctx, args).await,
         Command::Flink(FlinkCommand::List(args)) => flink::list(ctx, args).await,
         Command::Flink(FlinkCommand::Which(args)) => flink::which(ctx, args).await,
         Command::Flink(FlinkCommand::Remove(args)) => flink::remove(ctx, args).await,
+        Command::Config(ConfigCommand::Show(args)) => config::show(ctx, args).await,
+        Command::Config(ConfigCommand::Explain(args)) => config::explain(ctx, args).await,
         Command::Doctor(args) => doctor::run(ctx, args).await,
         Command::Version(args) => version::run(ctx, args).await,
         Command::Completions(args) => completions::run(ctx, args).await,
         Command::Man(args) => completions::man(ctx, args).await,
         Command::Compat(args) => compat::run(ctx, args).await,
+        Command::Train(args) => {
+            kobel_session::train::run(&args.dir, std::io::stdin()).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Agent(_) => Err(Failure::new(Category::Usage, "the agent runs without this runtime")),
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::news::is_abandoned;
 use crate::{
     args::PsArgs,
     context::Ctx,
@@ -23,6 +24,10 @@ pub(crate) async fn run(ctx: &Ctx, args: PsArgs) -> Result<ExitCode, Failure> {
             Ok(status) => list.push(status),
             Err(error) => ctx.ui.failure(&error.into()),
         }
+    }
+    for status in list.iter().filter(|status| is_abandoned(status)) {
+        let name = &status.name;
+        ctx.ui.note(format_args!("the agent of {name} is gone; bring it back with: kobel status {name}"));
     }
     if list.is_empty() {
         ctx.ui.note("no clusters; start one with: kobel start");

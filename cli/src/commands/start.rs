@@ -1,21 +1,22 @@
 //! `kobel start`.
 
-use std::{num::NonZeroU32, ops::ControlFlow, process::ExitCode};
+use std::{num::NonZeroU32, process::ExitCode};
 
 use jiff::Timestamp;
 use kobel_conf::Category;
-use kobel_plan::{ClusterName, ClusterState, ProviderKind, Status};
+use kobel_plan::{ClusterName, ClusterPlan, ClusterState, ProviderKind, Status};
 use kobel_session::{
     Cluster, ClusterSpec, Context, Control,
     launch::{self, WaitError},
     prepare::{PrepareError, prepare},
-    registry::RegistryError,
+    registry::{Claim, RegistryError},
+    train,
 };
 
 use super::{
+    attach::attach,
     flink,
     news::{self, plural},
-    wait::failed_end,
 };
 use crate::{
     args::{ClusterArgs, Provider, StartArgs, StartHow},
@@ -32,7 +33,7 @@ pub(crate) async fn run(ctx: &Ctx, args: StartArgs) -> Result<ExitCode, Failure>
 }
 
 /// What was asked for, in the words of kobel-session.
-fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, Failure> {
+pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, Failure> {
     let provider = ProviderKind::from(args.provider);
     if args.provider != Provider::Local {
         let what = format!("provider {provider} is not in this version of kobel: it comes with a later one");
@@ -67,18 +68,29 @@ pub(crate) async fn start(ctx: &Ctx, spec: ClusterSpec, how: &StartHow) -> Resul
     }
     // From here on a Ctrl-C takes back what was begun.
     let mut signals = Signals::catch()?;
-    let claim = context.registry().claim(&spec.name).map_err(exists)?;
+    let claim = claim(&context, &spec.name).await?;
     let mut launching = std::pin::pin!(launch::start(&context.agent, claim, &compiled.plan));
     let (cluster, caught) = tokio::select! {
         cluster = &mut launching => (cluster?, None),
         // An agent half started could not be told to end.
         caught = signals.next() => (launching.await?, Some(caught)),
     };
-    let starting = Starting { ctx, context: &context, cluster: &cluster };
+    let starting = Starting { ctx, context: &context, cluster: &cluster, plan: &compiled.plan };
     match caught {
         Some(caught) => starting.interrupted(caught, &mut signals).await,
         None if how.no_wait => starting.leave(how).await,
         None => starting.wait(how, &mut signals).await,
+    }
+}
+
+/// Takes the name. A cluster of that name that lost its agent gets one again, and keeps the name.
+async fn claim(context: &Context, name: &ClusterName) -> Result<Claim, Failure> {
+    match context.registry().claim(name) {
+        Err(RegistryError::AgentGone { .. }) => {
+            context.find(Some(name)).await?;
+            context.registry().claim(name).map_err(exists)
+        }
+        claimed => claimed.map_err(exists),
     }
 }
 
@@ -95,6 +107,7 @@ struct Starting<'a> {
     ctx: &'a Ctx,
     context: &'a Context,
     cluster: &'a Cluster,
+    plan: &'a ClusterPlan,
 }
 
 impl Starting<'_> {
@@ -137,6 +150,7 @@ impl Starting<'_> {
     ) -> Result<ExitCode, Failure> {
         self.ctx.ui.note(summary(&status));
         self.show(status, how)?;
+        train::begin(self.context, self.plan);
         if how.attach { attach(self.ctx, self.cluster, signals).await } else { Ok(ExitCode::SUCCESS) }
     }
 
@@ -194,28 +208,6 @@ fn summary(status: &Status) -> String {
   stop    kobel stop {name}",
         status.flink_version
     )
-}
-
-/// Follows the cluster until it is over or the person leaves, which leaves it running.
-async fn attach(ctx: &Ctx, cluster: &Cluster, signals: &mut Signals) -> Result<ExitCode, Failure> {
-    let name = &cluster.name;
-    ctx.ui.note(format_args!("attached to {name}; Ctrl-C leaves it running"));
-    let progress = ctx.ui.progress();
-    let over = news::follow(cluster, |status| {
-        progress.now(news::line(status));
-        let over = status.state.is_terminal() || news::is_abandoned(status);
-        if over { ControlFlow::Break(status.clone()) } else { ControlFlow::Continue(()) }
-    });
-    tokio::select! {
-        over = over => match over? {
-            status if status.state == ClusterState::Stopped => Ok(ExitCode::SUCCESS),
-            status => Err(failed_end(&status)),
-        },
-        caught = signals.next() => {
-            progress.aside(|| ctx.ui.note(format_args!("{name} goes on; stop it with: kobel stop {name}")));
-            Ok(caught.exit_code())
-        }
-    }
 }
 
 #[cfg(test)]

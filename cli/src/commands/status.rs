@@ -21,7 +21,7 @@ const NOT_READY: u8 = 3;
 
 /// Shows one cluster.
 pub(crate) async fn run(ctx: &Ctx, args: StatusArgs) -> Result<ExitCode, Failure> {
-    let status = ctx.session()?.registry().find(&args.name)?.status().await?;
+    let status = ctx.session()?.find(Some(&args.name)).await?.status().await?;
     let log = match args.output.format {
         Format::Table | Format::Wide => last_lines(&status),
         _ => Vec::new(),

@@ -33,7 +33,7 @@ pub(super) async fn end(
     by: StopCause,
 ) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
-    let cluster = context.registry().find(name)?;
+    let cluster = context.find(Some(name)).await?;
     let before = cluster.status().await?.state;
     if before.is_terminal() && !cluster.agent_lives()? {
         ctx.ui.note(format_args!("cluster {name} is over already ({before})"));

@@ -24,7 +24,7 @@ use crate::{
 
 /// Waits until the condition holds, cannot hold any more, or the time is over.
 pub(crate) async fn run(ctx: &Ctx, args: WaitArgs) -> Result<ExitCode, Failure> {
-    let cluster = ctx.session()?.registry().find(&args.name)?;
+    let cluster = ctx.session()?.find(Some(&args.name)).await?;
     let progress = ctx.ui.progress();
     let mut signals = Signals::catch()?;
     let waiting = async {

@@ -10,7 +10,7 @@ use kobel_conf::{
 };
 use kobel_plan::{ClusterName, Role, Status, Wanted, api::ScaleRequest};
 use kobel_session::{
-    Cluster, ClusterSpec, Context, Control, FlinkChoice, launch::revive, prepare::find_flink,
+    Cluster, ClusterSpec, Context, Control, FlinkChoice, launch::LaunchError, prepare::find_flink,
     registry::RegistryError, spec::Override,
 };
 
@@ -156,17 +156,12 @@ fn slow(name: &ClusterName, within: Duration) -> Failure {
 
 /// The cluster, if it runs; an agent that died is brought back first.
 async fn running(context: &Context, name: &ClusterName) -> Result<Option<Cluster>, Failure> {
-    let cluster = match context.registry().find(name) {
-        Err(RegistryError::NoSuchCluster { .. } | RegistryError::NoCluster) => return Ok(None),
+    let cluster = match context.find(Some(name)).await {
+        Err(LaunchError::Registry(RegistryError::NoSuchCluster { .. })) => return Ok(None),
         found => found?,
     };
-    if cluster.status().await?.state.is_terminal() {
-        return Ok(None);
-    }
-    if !cluster.agent_lives()? {
-        revive(&context.agent, &cluster).await?;
-    }
-    Ok(Some(cluster))
+    let over = cluster.status().await?.state.is_terminal();
+    Ok((!over).then_some(cluster))
 }
 
 fn name(context: &Context) -> Result<ClusterName, Failure> {

@@ -65,7 +65,7 @@ impl View for Jobs {
 }
 
 /// A job's duration with the unit that tells something: `850ms`, `12.3s`, `5m`, `2h`.
-fn duration(millis: i64) -> String {
+pub(super) fn duration(millis: i64) -> String {
     match millis {
         ..0 => String::new(),
         0..1000 => format!("{millis}ms"),

@@ -2,14 +2,20 @@
 
 mod checks;
 mod clusters;
+mod conf;
 mod distributions;
+mod events;
+mod job_facts;
 mod jobs;
 pub(crate) mod status;
 mod table;
 
 pub(crate) use checks::Checks;
 pub(crate) use clusters::Clusters;
+pub(crate) use conf::{ConfRow, ConfRows};
 pub(crate) use distributions::{Distributions, Which};
+pub(crate) use events::Events;
+pub(crate) use job_facts::{CheckpointRow, Checkpoints, ExceptionRow, Exceptions, JobStatus, VertexRow};
 pub(crate) use jobs::{JobRow, Jobs};
 pub(crate) use status::StatusView;
 pub(crate) use table::{Table, age};
@@ -48,6 +54,13 @@ pub(crate) fn print(ui: &Ui, view: &impl View, format: Format) -> Result<(), Fai
 /// Pretty JSON with a newline at its end.
 pub(crate) fn json(document: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(document)
+        .map_err(|e| Failure::new(Category::Other, "cannot write this as JSON").because(&e))?;
+    Ok(text + "\n")
+}
+
+/// JSON on one line, for documents that come one after the other.
+pub(crate) fn json_line(document: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string(document)
         .map_err(|e| Failure::new(Category::Other, "cannot write this as JSON").because(&e))?;
     Ok(text + "\n")
 }

@@ -2,6 +2,7 @@
 //! Nothing here needs Flink or Java.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bad_files;
 mod bad_input;
 mod clusters;
 mod help;

@@ -1,0 +1,70 @@
+//! Verbs that look after a cluster.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use kobel_plan::ClusterName;
+
+use super::{Output, values::duration};
+
+/// Shows what happened to a cluster, also to one that is over
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct EventsArgs {
+    /// The cluster's name
+    #[arg(default_value_t)]
+    pub(crate) name: ClusterName,
+    /// Go on as things happen, until Ctrl-C or the end of the cluster
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Follows a cluster until it is over, or until Ctrl-C, which leaves it running
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AttachArgs {
+    /// The cluster's name
+    #[arg(default_value_t)]
+    pub(crate) name: ClusterName,
+}
+
+/// Changes the number of TaskManagers, and returns when so many are registered
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ScaleArgs {
+    /// The cluster's name
+    #[arg(default_value_t)]
+    pub(crate) name: ClusterName,
+    /// TaskManagers that there shall be
+    #[arg(long, value_name = "N", required = true, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) tm: u32,
+    /// Give up waiting after this time, with 124; what was asked for goes on
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Replaces processes of a cluster, and returns when it is ready again
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Without a role: every TaskManager, then the JobManager.
+Jobs fall back to their last checkpoint when a TaskManager goes; when the JobManager of a session goes, its jobs are gone.")]
+pub(crate) struct RestartArgs {
+    /// The cluster's name
+    pub(crate) name: ClusterName,
+    /// Only processes of this role
+    #[arg(value_name = "jm|tm", value_enum, hide_possible_values = true)]
+    pub(crate) role: Option<RoleName>,
+    /// Only the one of this number
+    #[arg(value_name = "N", requires = "role")]
+    pub(crate) index: Option<u32>,
+    /// Give up waiting after this time, with 124; what was asked for goes on
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A role, in two letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    /// JobManagers
+    Jm,
+    /// TaskManagers
+    Tm,
+}

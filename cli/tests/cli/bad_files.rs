@@ -1,0 +1,192 @@
+//! Configuration that cannot be used. Case numbers are those of reference/reliability.md, section 3.
+//! A home that is a Flink by its names only is enough: `--dry-run` starts nothing.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::{Kobel, Ran, finish};
+
+/// A machine with a Flink and a Java that nobody can run.
+struct Machine {
+    kobel: Kobel,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self { kobel: Kobel::new() };
+        machine.file("flink/lib/flink-dist-1.20.5.jar", b"");
+        machine.file("flink/conf/config.yaml", b"parallelism:\n  default: 1\n");
+        machine.file("java/release", b"JAVA_VERSION=\"17.0.9\"\n");
+        let java = machine.file("java/bin/java", b"#!/bin/sh\nexit 1\n");
+        fs::set_permissions(java, fs::Permissions::from_mode(0o700)).unwrap();
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.kobel.home().join(name)
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn start(&self, args: &[&str]) -> Ran {
+        let mut command = self.kobel.command(["start", "--dry-run"]);
+        command.args(args).env("FLINK_HOME", self.path("flink")).env("JAVA_HOME", self.path("java"));
+        finish(&mut command)
+    }
+
+    /// Starts with this as Flink's file.
+    fn configured(&self, yaml: &[u8]) -> Ran {
+        self.file("flink/conf/config.yaml", yaml);
+        self.start(&[])
+    }
+
+    /// Starts with this as kobel's file.
+    fn with_settings(&self, path: &Path) -> Ran {
+        let mut command = self.kobel.command(["start", "--dry-run"]);
+        finish(command.env("KOBEL_CONFIG", path))
+    }
+
+    /// Nothing of a start that was refused is there.
+    fn left_nothing(&self) {
+        assert!(!self.path(".local/state/kobel/clusters/default").exists());
+    }
+}
+
+#[track_caller]
+fn assert_refused(ran: &Ran, says: &[&str]) {
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(5), ""), "{ran:?}");
+    for text in says {
+        assert!(ran.stderr.contains(text), "{text:?} is not in:\n{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_good_configuration_is_shown_and_nothing_started() {
+    let machine = Machine::new();
+    let ran = machine.start(&[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    machine.left_nothing();
+}
+
+/// Case 4.
+#[test]
+fn memory_below_flinks_least_is_refused_with_the_sum() {
+    let machine = Machine::new();
+    assert_refused(&machine.start(&["--jm-mem", "100m"]), &["100m", "least", "jobmanager.memory.heap.size"]);
+    assert_refused(
+        &machine.start(&["--tm-mem", "100m"]),
+        &["100m", "least", "taskmanager.memory.network.min"],
+    );
+    machine.left_nothing();
+}
+
+/// Case 13.
+#[test]
+fn a_state_directory_that_others_may_change_is_refused() {
+    let machine = Machine::new();
+    let state = machine.path("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = machine.kobel.command(["start", "--no-wait"]);
+    command.env("FLINK_HOME", machine.path("flink")).env("JAVA_HOME", machine.path("java"));
+    let ran = finish(command.env("KOBEL_STATE_DIR", &state));
+    assert!(matches!(ran.code, Some(5 | 6)), "{ran:?}");
+    assert!(ran.stderr.contains(state.to_str().unwrap()), "{ran:?}");
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 0, "nothing is put there");
+}
+
+/// Case 14.
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    let machine = Machine::new();
+    assert_refused(&machine.start(&["--conf", "/nonexistent/conf"]), &["/nonexistent/conf"]);
+    assert_refused(&machine.start(&["--flink", "/nonexistent/flink"]), &["/nonexistent/flink"]);
+}
+
+/// Case 15.
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    let machine = Machine::new();
+    let dir = machine.path("flink");
+    assert_refused(&machine.with_settings(&dir), &[dir.to_str().unwrap(), "regular file"]);
+    assert_refused(&machine.with_settings(Path::new("/dev/zero")), &["/dev/zero", "regular file"]);
+}
+
+/// Cases 16, 18 and 20.
+#[test]
+fn yaml_that_flink_refuses_is_refused_with_its_place_and_without_its_text() {
+    let machine = Machine::new();
+    for (yaml, place) in [
+        ("a: 1\nsecret: [hunter2\n", "config.yaml"),
+        ("a:\n\tsecret: hunter2\n", "config.yaml:2"),
+        ("secret: hunter2\nsecret: hunter2\n", "config.yaml"),
+    ] {
+        let ran = machine.configured(yaml.as_bytes());
+        assert_refused(&ran, &[place]);
+        assert!(!ran.stderr.contains("hunter2"), "{ran:?}");
+    }
+    let deep = "[".repeat(100_000);
+    assert_refused(&machine.configured(format!("a: {deep}").as_bytes()), &["config.yaml"]);
+    machine.left_nothing();
+}
+
+/// Case 19.
+#[test]
+fn line_ends_of_windows_are_accepted_and_latin_1_is_refused_by_its_place() {
+    let machine = Machine::new();
+    for accepted in [&b"parallelism:\r\n  default: 2\r\n"[..], b"\xef\xbb\xbfparallelism:\n  default: 2\n"] {
+        assert_eq!(machine.configured(accepted).code, Some(0));
+    }
+    assert_refused(&machine.configured(b"# f\xfcr alle\n"), &["config.yaml", "UTF-8"]);
+}
+
+/// Cases 21 and 22.
+#[test]
+fn a_setting_of_kobels_that_is_none_is_refused_with_its_line() {
+    let machine = Machine::new();
+    let unknown = machine.file("unknown.toml", b"[session]\nslotz = 1\n");
+    assert_refused(&machine.with_settings(&unknown), &["slotz", "slots"]);
+    let wrong = machine.file("wrong.toml", b"[session]\nslots = [1]\n");
+    assert_refused(&machine.with_settings(&wrong), &["wrong.toml:2", "slots"]);
+}
+
+/// Case 24, as far as there is high availability.
+#[test]
+fn high_availability_is_refused_by_name_until_it_is_here() {
+    let machine = Machine::new();
+    assert_refused(&machine.start(&["-D", "high-availability.type=zookeeper"]), &["high-availability"]);
+}
+
+/// Case 48.
+#[test]
+fn a_home_without_its_dist_jar_or_with_two_is_refused_with_what_is_there() {
+    let machine = Machine::new();
+    machine.file("flink/lib/flink-dist-2.3.0.jar", b"");
+    assert_refused(&machine.start(&[]), &["flink-dist-1.20.5.jar", "flink-dist-2.3.0.jar"]);
+    fs::remove_dir_all(machine.path("flink/lib")).unwrap();
+    assert_refused(&machine.start(&[]), &["flink"]);
+}
+
+/// Case 50.
+#[test]
+fn odd_characters_in_a_path_reach_no_shell() {
+    let machine = Machine::new();
+    for odd in ["a;touch x", "a b", "a\"b", "a'b", "a\nb", "a%41", "a#b", "ä", "$(touch x)"] {
+        let home = machine.path(odd);
+        fs::create_dir_all(home.join("lib")).unwrap();
+        fs::create_dir_all(home.join("conf")).unwrap();
+        fs::write(home.join("lib/flink-dist-1.20.5.jar"), "").unwrap();
+        fs::write(home.join("conf/config.yaml"), "").unwrap();
+        let ran = machine.start(&["--flink", home.to_str().unwrap()]);
+        assert!(matches!(ran.code, Some(0 | 2 | 5)), "{odd:?}: {ran:?}");
+        assert!(!machine.path("x").exists() && !Path::new("x").exists());
+    }
+}
