@@ -9,6 +9,9 @@ flink_1=1.20.5
 flink_2=2.3.0
 examples_1=1.20.0
 examples_2=2.3.0
+# One of each supported minor version.
+# shellcheck disable=SC2034
+matrix=(1.17.2 1.18.1 1.19.3 "$flink_1" 2.0.2 2.1.3 2.2.1 "$flink_2")
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }

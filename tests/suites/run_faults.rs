@@ -90,6 +90,9 @@ fn bad_jars_are_refused_before_anything_is_uploaded() {
         assert!(done.code == 5 || done.code == 2, "{}: exit {}\n{}", file.display(), done.code, done.stderr);
         assert!(done.stderr.contains(says), "{}: {}", file.display(), done.stderr);
     }
+    let jar = kobel_kit::example_jar(&flink);
+    let done = lab.kobel(&["run", "-c", "org.example.Nowhere", jar.to_str().unwrap()]).expect(5);
+    assert!(done.stderr.contains("has no class org.example.Nowhere"), "{}", done.stderr);
     lab.kobel(&["stop"]).ok();
     lab.no_process_left();
 }

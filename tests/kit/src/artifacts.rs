@@ -32,16 +32,20 @@ impl Flink {
         self.version.starts_with("2.")
     }
 
-    /// Without the variable a test is skipped on a developer's machine, and fails under CI: a test
-    /// that silently does not run is worse than none.
-    fn from_env(name: &str) -> Option<Flink> {
-        let home = required(name)?;
+    /// The distribution in this directory.
+    pub fn at(home: PathBuf) -> Flink {
         let dist = fs::read_dir(home.join("lib"))
-            .unwrap_or_else(|e| panic!("{name}={} is no Flink home: {e}", home.display()))
+            .unwrap_or_else(|e| panic!("{} is no Flink home: {e}", home.display()))
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .find_map(|file| Some(file.strip_prefix("flink-dist-")?.strip_suffix(".jar")?.to_string()));
         let version = dist.unwrap_or_else(|| panic!("{} has no flink-dist jar in lib", home.display()));
-        Some(Flink { home, version })
+        Flink { home, version }
+    }
+
+    /// Without the variable a test is skipped on a developer's machine, and fails under CI: a test
+    /// that silently does not run is worse than none.
+    fn from_env(name: &str) -> Option<Flink> {
+        required(name).map(Flink::at)
     }
 }
 

@@ -47,6 +47,8 @@ impl Lab {
             ("KOBEL_DATA_DIR".into(), path("data")),
             ("KOBEL_CACHE_DIR".into(), path("cache")),
             ("KOBEL_CONFIG".into(), path("config.toml")),
+            // Each lab's first cluster would train archives in the background, at all others' cost.
+            ("KOBEL_START_CDS".into(), "off".into()),
         ];
         Lab { dir, envs, count: AtomicU32::new(0) }
     }

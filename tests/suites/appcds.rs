@@ -1,0 +1,45 @@
+//! Archives of classes: made in the background after the first start, mapped by the JVMs of the next.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use kobel_kit::{Lab, on_each_flink, wait};
+
+/// The finished archives of the lab.
+fn archives(lab: &Lab) -> Vec<PathBuf> {
+    let mut found = lab.files("cache/cds");
+    found.retain(|path| path.extension().is_some_and(|ending| ending == "jsa"));
+    found
+}
+
+/// Fails unless each JVM of the cluster has its role's archive in its memory map.
+fn assert_mapped(lab: &Lab, cluster: &str) {
+    let status = lab.kobel(&["status", cluster, "-o", "json"]).ok().json();
+    let workers = [("jm.jsa", &status["masters"][0]), ("tm.jsa", &status["taskManagers"]["list"][0])];
+    for (archive, worker) in workers {
+        let maps = fs::read_to_string(format!("/proc/{}/maps", worker["pid"])).expect("the JVM's memory map");
+        let mapped = maps.lines().any(|line| line.ends_with(&format!("/{archive}")));
+        assert!(mapped, "{archive} is not mapped by {worker}");
+    }
+}
+
+on_each_flink! {
+    fn the_second_start_maps_what_the_first_one_had_made(flink: Flink) {
+        let mut lab = Lab::with_flink("appcds", &flink);
+        lab.env("KOBEL_START_CDS", "auto");
+        lab.kobel(&["start", "first"]).ok();
+        wait::until("both archives are made", Duration::from_secs(180), || match archives(&lab) {
+            made if made.len() == 2 => Ok(()),
+            made => Err(format!("{made:?}")),
+        });
+        lab.kobel(&["stop", "first"]).ok();
+        lab.no_process_left();
+        let left = lab.files("cache/cds");
+        assert!(!left.iter().any(|path| path.to_string_lossy().contains("/.tmp-")), "{left:?}");
+
+        lab.kobel(&["start", "second"]).ok();
+        assert_mapped(&lab, "second");
+        lab.kobel(&["stop", "second"]).ok();
+        lab.no_process_left();
+        assert_eq!(lab.files("cache/cds"), left, "nothing is made twice");
+    }
+}

@@ -1,0 +1,171 @@
+//! The rest of the command line, in one session a Flink.
+
+use std::time::Duration;
+
+use kobel_kit::{Lab, compile_job, on_each_flink, wait};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn status(lab: &Lab) -> Value {
+    lab.kobel(&["status", "default", "-o", "json"]).ok().json()
+}
+
+fn pid(lab: &Lab, tm: usize) -> u64 {
+    status(lab)["taskManagers"]["list"][tm]["pid"].as_u64().expect("a pid")
+}
+
+fn jm_pid(lab: &Lab) -> u64 {
+    status(lab)["masters"][0]["pid"].as_u64().expect("a pid")
+}
+
+/// Starts a job detached and waits until all of it runs.
+fn start_job(lab: &Lab, args: &[&str]) -> String {
+    let run = lab.kobel(&[&["run", "-d"], args].concat()).ok();
+    let id =
+        run.stdout.trim().strip_prefix("Job has been submitted with JobID ").expect("its id").to_string();
+    wait::until("the job runs", SOON, || {
+        let job = lab.kobel(&["job", "status", &id, "-o", "json"]).ok().json();
+        let all = job["vertices"].as_array().is_some_and(|vertices| {
+            !vertices.is_empty() && vertices.iter().all(|v| v["tasks"] == v["tasksRunning"])
+        });
+        if all { Ok(()) } else { Err(job.to_string()) }
+    });
+    id
+}
+
+fn scaling_and_restarting(lab: &Lab) {
+    let scaled = lab.kobel(&["scale", "--tm", "2"]).ok();
+    println!("scale 1 -> 2: {:?}", scaled.took);
+    assert_eq!(status(lab)["taskManagers"]["running"], 2, "it returns when it is so");
+    lab.kobel(&["scale", "nope", "--tm", "2"]).expect(4);
+    lab.kobel(&["scale", "--tm", "-1"]).expect(2);
+
+    let (tm0, tm1, jm) = (pid(lab, 0), pid(lab, 1), jm_pid(lab));
+    let restarted = lab.kobel(&["restart", "default", "tm", "1"]).ok();
+    println!("restart tm 1: {:?}", restarted.took);
+    assert_eq!((pid(lab, 0), jm_pid(lab)), (tm0, jm), "the others are left alone");
+    assert_ne!(pid(lab, 1), tm1);
+    assert_eq!(status(lab)["state"], "Ready");
+    lab.kobel(&["restart", "default", "tm", "7"]).expect(4);
+
+    lab.kobel(&["restart", "default", "jm"]).ok();
+    assert_eq!(pid(lab, 0), tm0, "TaskManagers find the new JobManager where the old one was");
+    assert_ne!(jm_pid(lab), jm);
+
+    let jm = jm_pid(lab);
+    let restarted = lab.kobel(&["restart", "default"]).ok();
+    println!("restart of all: {:?}", restarted.took);
+    assert_ne!(pid(lab, 0), tm0);
+    assert_ne!(jm_pid(lab), jm);
+    assert_eq!(status(lab)["failovers"], 0, "nothing failed");
+    let scaled = lab.kobel(&["scale", "--tm", "1"]).ok();
+    println!("scale 2 -> 1: {:?}", scaled.took);
+}
+
+fn savepoints(lab: &Lab, jar: &str) {
+    let id = start_job(lab, &[jar]);
+    let id = id.as_str();
+    let without = lab.kobel(&["job", "savepoint", id]).expect(5);
+    assert!(without.stderr.contains("DIR"), "{}", without.stderr);
+
+    let dir = lab.path("savepoints");
+    let made = lab.kobel(&["job", "savepoint", id, "savepoints"]).ok();
+    println!("savepoint: {:?}", made.took);
+    let path = made.stdout.trim().trim_start_matches("file:");
+    assert!(path.starts_with(dir.to_str().unwrap()), "a relative directory is the caller's: {path}");
+    assert!(std::path::Path::new(path).join("_metadata").is_file(), "{path}");
+
+    let known = lab.kobel(&["job", "checkpoints", id, "-o", "json"]).ok().json();
+    assert_eq!(known["counts"]["completed"], 1, "{known}");
+    assert_eq!(
+        (&known["history"][0]["kind"], &known["history"][0]["state"]),
+        (&"savepoint".into(), &"COMPLETED".into())
+    );
+    let names = lab.kobel(&["job", "checkpoints", id, "-o", "name"]).ok();
+    assert_eq!(names.stdout, made.stdout);
+
+    let stopped = lab.kobel(&["job", "stop", id, "--savepoint", dir.to_str().unwrap()]).ok();
+    println!("job stop: {:?}", stopped.took);
+    assert_ne!(stopped.stdout, made.stdout);
+    let job = lab.kobel(&["job", "status", id, "-o", "json"]).ok().json();
+    assert_eq!(job["state"], "FINISHED", "{job}");
+    lab.kobel(&["job", "stop", id, "--savepoint", dir.to_str().unwrap()]).expect(1);
+
+    let id = start_job(lab, &["-s", stopped.stdout.trim(), jar]);
+    let drained = lab.kobel(&["job", "stop", &id, "--drain", "--savepoint", dir.to_str().unwrap()]).ok();
+    assert!(drained.stdout.contains("savepoint-"), "{}", drained.stdout);
+}
+
+fn exceptions(lab: &Lab, jar: &str) {
+    let failed = lab.kobel(&["run", jar]).expect(7);
+    let jobs = lab.kobel(&["job", "list", "-o", "json"]).ok().json();
+    let job = jobs.as_array().unwrap().iter().find(|job| job["state"] == "FAILED").expect("a failed job");
+    let id = job["id"].as_str().unwrap();
+    let told = lab.kobel(&["job", "exceptions", id]).ok();
+    let root = told.stdout.lines().next().expect("a line");
+    assert!(root.ends_with("the reason, in a task"), "{}", told.stdout);
+    assert!(failed.stderr.contains("the reason, in a task"), "run says the same: {}", failed.stderr);
+    assert!(!told.stdout.contains("Failing.map"), "traces are for -v: {}", told.stdout);
+    assert!(lab.kobel(&["job", "exceptions", id, "-v"]).ok().stdout.contains("Failing.map"));
+
+    let unknown = "0".repeat(32);
+    for verb in ["status", "exceptions", "checkpoints", "savepoint", "stop"] {
+        lab.kobel(&["job", verb, &unknown]).expect(4);
+    }
+}
+
+fn configuration(lab: &Lab) {
+    let key = "taskmanager.numberOfTaskSlots";
+    let told =
+        |args: &[&str]| lab.kobel(&[&["config", "explain", key, "-o", "json"], args].concat()).ok().json();
+    assert_eq!(told(&["--slots", "3"])[0]["value"], "3");
+    assert_eq!(told(&["--slots", "3"])[0]["origin"], "--slots");
+    let beaten = told(&["--slots", "3", "-D", &format!("{key}=4")]);
+    assert_eq!((&beaten[0]["value"], &beaten[0]["origin"]), (&"4".into(), &"-D".into()));
+    let in_file = told(&[])[0]["origin"].as_str().unwrap().to_string();
+    assert!(in_file.contains("/conf/") && in_file.contains(".yaml:"), "file and line: {in_file}");
+    let shown = lab.kobel(&["config", "show", "-D", "s3.secret-key=hush"]).ok();
+    assert!(shown.stdout.contains("s3.secret-key") && !shown.stdout.contains("hush"), "{}", shown.stdout);
+    lab.kobel(&["config", "explain", "no.such.key"]).expect(1);
+}
+
+fn events(lab: &Lab) -> Vec<String> {
+    let list = lab.kobel(&["events", "default", "-o", "json"]).ok().json();
+    list.as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap().to_string()).collect()
+}
+
+on_each_flink! {
+    fn every_verb_of_a_session_does_what_it_says(flink: Flink) {
+        let lab = Lab::with_flink("verbs", &flink);
+        let sleeping = compile_job(&flink, "SleepingJob", lab.dir());
+        let failing = compile_job(&flink, "FailingJob", lab.dir());
+        lab.kobel(&["start", "--slots", "2"]).ok();
+        let attached = lab.spawn_kobel(&["attach"]);
+        let followed = lab.spawn_kobel(&["events", "-f", "-o", "json"]);
+
+        configuration(&lab);
+        scaling_and_restarting(&lab);
+        savepoints(&lab, sleeping.to_str().unwrap());
+        exceptions(&lab, failing.to_str().unwrap());
+
+        let leaving = lab.spawn_kobel(&["attach", "default"]);
+        wait::until("it is attached", SOON, || match leaving.stderr() {
+            told if told.contains("attached to default") => Ok(()),
+            told => Err(told),
+        });
+        leaving.signal("INT");
+        assert!(leaving.wait().expect(130).stderr.contains("kobel stop default"));
+
+        lab.kobel(&["stop"]).ok();
+        attached.wait().expect(0);
+        let followed = followed.wait().expect(0);
+        let seen = events(&lab);
+        assert_eq!(followed.stdout.lines().count(), seen.len(), "followed to the end:\n{}", followed.stdout);
+        for kind in ["agent-started", "scaled", "restart-requested", "worker-exited", "stop-requested"] {
+            assert!(seen.iter().any(|s| s == kind), "{kind} is not in {seen:?}");
+        }
+        assert!(lab.kobel(&["events"]).ok().stdout.ends_with("Stopped: stopped by `kobel stop`\n"));
+        lab.no_process_left();
+    }
+}
