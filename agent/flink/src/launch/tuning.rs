@@ -4,8 +4,9 @@ use kobel_plan::Role;
 
 use super::Worker;
 
-/// When C2 compiles a method: ten times HotSpot's own thresholds. While Flink starts, C2 takes the cores
-/// that C1 and the program need; what is hot in a job is past these within seconds.
+/// When C2 compiles a method of the JobManager: ten times HotSpot's own thresholds. While Flink starts,
+/// C2 takes the cores that C1 and the program need. Not for TaskManagers: there a job of ten seconds
+/// took a tenth longer by them.
 const COMPILER: [&str; 4] = [
     "-XX:Tier4InvocationThreshold=50000",
     "-XX:Tier4MinInvocationThreshold=6000",
@@ -22,9 +23,11 @@ const VARIABLES: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OP
 
 /// Options to stand before the plan's, which win over them.
 pub(super) fn options(worker: &Worker<'_>) -> Vec<String> {
+    if worker.id.role == Role::TaskManager {
+        return Vec::new();
+    }
     let mut options = COMPILER.map(String::from).to_vec();
-    let small = worker.id.role == Role::JobManager && worker.role.process_bytes <= SMALL;
-    if small && !may_name_collector(worker) {
+    if worker.role.process_bytes <= SMALL && !may_name_collector(worker) {
         options.push("-XX:+UseSerialGC".into());
     }
     options
