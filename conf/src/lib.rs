@@ -7,6 +7,7 @@ pub mod dirs;
 pub mod explain;
 pub mod file;
 pub mod flink;
+pub mod hadoop;
 pub mod hosts;
 pub mod memory;
 pub mod nearest;

@@ -158,6 +158,19 @@ pub(crate) fn java_trim(text: &str) -> &str {
     text.trim_matches(|c: char| c <= ' ')
 }
 
+/// Java's `Double.toString` of a finite number: always with a decimal point, from 10^7 on and below
+/// 10^-3 with an exponent.
+pub(crate) fn java_double(number: f64) -> String {
+    if number == 0.0 || (1e-3..1e7).contains(&number.abs()) {
+        return format!("{number:?}");
+    }
+    let text = format!("{number:E}");
+    match text.split_once('E') {
+        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0E{exponent}"),
+        _ => text,
+    }
+}
+
 fn find_unit(units: &[(&[&str], u64)], name: &str) -> Option<u64> {
     units.iter().find(|(names, _)| names.contains(&name)).map(|(_, multiplier)| *multiplier)
 }
@@ -232,7 +245,28 @@ mod tests {
         assert_eq!(parse_duration_with_unit("30s"), Ok(Duration::from_secs(30)));
     }
 
+    #[test]
+    fn numbers_are_written_as_java_writes_them() {
+        for (number, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (-0.5, "-0.5"),
+            (0.001, "0.001"),
+            (1e-4, "1.0E-4"),
+            (1.25e7, "1.25E7"),
+            (-1e7, "-1.0E7"),
+        ] {
+            assert_eq!(java_double(number), text);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_number_that_is_written_reads_back(number in -1e12f64..1e12) {
+            prop_assert_eq!(java_double(number).parse::<f64>().unwrap(), number);
+        }
+
         #[test]
         fn a_shown_size_reads_back(bytes in any::<u64>()) {
             let size = MemorySize::from_bytes(bytes);

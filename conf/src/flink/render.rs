@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ConfError, Dialect,
-    scalar::{Scalar, double_quoted},
+    scalar::{Scalar, double_quoted, printable},
 };
 use crate::units::java_trim;
 
@@ -34,7 +34,18 @@ fn standard(key: &str, value: &str) -> Result<(String, String), &'static str> {
     let key_is_text = Scalar::resolve(key) == Scalar::Text(key.into());
     // A number may stay bare if Flink prints it as it stands here.
     let value_stays = matches!(Scalar::resolve(value), Scalar::Text(v) | Scalar::Literal(v) if v == value);
-    Ok((quoted_unless(key_is_text, key), quoted_unless(value_stays, value)))
+    let value = if value.starts_with('@') && value.chars().all(printable) {
+        block(value)
+    } else {
+        quoted_unless(value_stays, value)
+    };
+    Ok((quoted_unless(key_is_text, key), value))
+}
+
+/// A literal block: what stands in it needs no quotes, nor does what takes its place later. A worker's
+/// directory does, whose placeholder begins with the `@` that YAML reserves.
+fn block(line: &str) -> String {
+    format!("|-\n  {line}")
 }
 
 fn quoted_unless(plain: bool, text: &str) -> String {
@@ -85,6 +96,23 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_takes_the_place_of_its_placeholder_is_read_as_it_is() {
+        let conf = map(&[("a", "@DIR@/tmp"), ("b", "c")]);
+        for dialect in [Dialect::Standard, Dialect::Legacy] {
+            let text = render(&conf, dialect).unwrap().replace("@DIR@", r#"/a "b" \\c/'d'"#);
+            let read = match dialect {
+                Dialect::Standard => standard::parse(&text, Path::new("config.yaml")).unwrap(),
+                Dialect::Legacy => legacy::parse(&text, Path::new("flink-conf.yaml")).0,
+            };
+            assert_eq!(
+                FlinkConf::to_map(&read),
+                map(&[("a", r#"/a "b" \\c/'d'/tmp"#), ("b", "c")]),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn what_legacy_cannot_say_is_an_error_that_names_the_key_only() {
         for (key, value) in
             [("k", "a#s3cret"), ("k", "s3cret\n"), ("k", ""), ("k", " s3cret"), ("k: x", "s3cret")]
@@ -101,6 +129,7 @@ mod tests {
         prop_oneof![
             "[a-zA-Z0-9._:/ -]{0,20}",
             "[ -~\n\t]{0,20}",
+            "@[ -~\n]{0,20}",
             "\\PC{0,8}",
             any::<String>(),
             r"[-+]?(0x|0o)?[0-9_]{1,6}(\.[0-9]{0,3})?(e[0-9])?",

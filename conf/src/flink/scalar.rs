@@ -4,6 +4,8 @@
 //! `1e3` becomes `1000.0` and `0x1F` becomes `31`, while `1_000` and `yes` stay text. Each rule here
 //! was tried on `GlobalConfiguration.loadConfiguration` of Flink 1.20.5 and 2.3.0.
 
+use crate::units::java_double;
+
 /// A scalar, resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Scalar {
@@ -90,7 +92,7 @@ fn float(text: &str) -> Option<String> {
     if !mantissa_ok || exponent.is_some_and(|e| e.is_empty() || !digits(e)) {
         return None;
     }
-    text.parse().ok().map(java_double)
+    text.parse().ok().map(yaml_double)
 }
 
 fn split_sign(text: &str) -> (&str, &str) {
@@ -101,19 +103,12 @@ fn split_sign(text: &str) -> (&str, &str) {
     }
 }
 
-/// As Java's `Double.toString`, but for the infinities, which YAML writes its own way.
-fn java_double(value: f64) -> String {
-    let size = value.abs();
-    if value.is_infinite() {
-        return if value > 0.0 { ".inf".into() } else { "-.inf".into() };
-    }
-    if size == 0.0 || (1e-3..1e7).contains(&size) {
-        return format!("{value:?}");
-    }
-    let text = format!("{value:E}");
-    match text.split_once('E') {
-        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0E{exponent}"),
-        _ => text,
+/// As Flink prints it; the infinities and what is no number YAML writes its own way.
+fn yaml_double(value: f64) -> String {
+    match value {
+        f64::INFINITY => ".inf".into(),
+        f64::NEG_INFINITY => "-.inf".into(),
+        value => java_double(value),
     }
 }
 
@@ -133,7 +128,8 @@ fn plain_in_list(text: &str) -> bool {
         && matches!(Scalar::resolve(text), Scalar::Text(_))
 }
 
-fn printable(c: char) -> bool {
+/// Whether YAML takes the character as it is.
+pub(super) fn printable(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 

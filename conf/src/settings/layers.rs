@@ -18,7 +18,7 @@ enum Kind {
 }
 
 /// Every setting there is.
-const KEYS: [(&str, Kind); 13] = [
+const KEYS: [(&str, Kind); 15] = [
     ("flink.version", Kind::Text),
     ("flink.source", Kind::Text),
     ("flink.mirror", Kind::Text),
@@ -32,6 +32,8 @@ const KEYS: [(&str, Kind); 13] = [
     ("session.slots", Kind::Number),
     ("session.tm-memory", Kind::Text),
     ("session.jm-memory", Kind::Text),
+    ("yarn.queue", Kind::Text),
+    ("staging.dir", Kind::Text),
 ];
 
 /// The text of every setting that has one, from the layer that won.

@@ -105,6 +105,10 @@ pub struct Settings {
     pub tm_memory: Sourced<Option<MemorySize>>,
     /// `session.jm-memory`: a JobManager's process; none leaves it to Flink's configuration.
     pub jm_memory: Sourced<Option<MemorySize>>,
+    /// `yarn.queue`: the queue of applications; none leaves it to Flink's configuration, or to YARN.
+    pub yarn_queue: Sourced<Option<String>>,
+    /// `staging.dir`: an absolute path on `fs.defaultFS`; none is `.kobel` in the user's home there.
+    pub staging_dir: Sourced<Option<String>>,
 }
 
 impl Settings {
@@ -128,6 +132,8 @@ impl Settings {
             slots: layers.find("session.slots", |text| count(text, 1))?,
             tm_memory: layers.find("session.tm-memory", size)?,
             jm_memory: layers.find("session.jm-memory", size)?,
+            yarn_queue: layers.find("yarn.queue", name)?,
+            staging_dir: layers.find("staging.dir", remote_path)?,
         })
     }
 }
@@ -155,6 +161,22 @@ fn is_no(what: &str, error: &dyn fmt::Display) -> String {
 fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if path.is_absolute() { Ok(path) } else { Err(format!("must be an absolute path, not {text:?}")) }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let ok = !text.is_empty() && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    if ok { Ok(text.into()) } else { Err(format!("must be a name without white space, not {text:?}")) }
+}
+
+/// A path on a remote file system, which `fs.defaultFS` names.
+fn remote_path(text: &str) -> Result<String, String> {
+    let part = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(':');
+    let ok = text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(part));
+    if ok {
+        Ok(text.into())
+    } else {
+        Err(format!("must be an absolute path such as /user/me/.kobel, not {text:?}"))
+    }
 }
 
 /// It becomes a directory name and part of a URL.

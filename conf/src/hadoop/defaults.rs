@@ -1,0 +1,36 @@
+//! What Hadoop's own files set where nobody else does, as far as kobel asks for it: from
+//! `core-default.xml`, `hdfs-default.xml` and `yarn-default.xml` of Hadoop 3.4.1.
+
+/// Names and values.
+pub(super) const DEFAULTS: &[(&str, &str)] = &[
+    ("fs.defaultFS", "file:///"),
+    ("fs.permissions.umask-mode", "022"),
+    ("hadoop.rpc.protection", "authentication"),
+    ("hadoop.security.authentication", "simple"),
+    ("hadoop.security.token.service.use_ip", "true"),
+    ("hadoop.tmp.dir", "/tmp/hadoop-${user.name}"),
+    ("ipc.client.connect.max.retries", "10"),
+    ("ipc.client.connect.timeout", "20000"),
+    ("ipc.client.rpc-timeout.ms", "120000"),
+    ("ipc.maximum.data.length", "134217728"),
+    ("ipc.ping.interval", "60000"),
+    ("dfs.blocksize", "134217728"),
+    ("dfs.replication", "3"),
+    ("yarn.am.liveness-monitor.expiry-interval-ms", "900000"),
+    ("yarn.http.policy", "HTTP_ONLY"),
+    ("yarn.log-aggregation-enable", "false"),
+    ("yarn.nodemanager.remote-app-log-dir", "/tmp/logs"),
+    ("yarn.nodemanager.remote-app-log-dir-suffix", "logs"),
+    ("yarn.resourcemanager.address", "${yarn.resourcemanager.hostname}:8032"),
+    ("yarn.resourcemanager.am.max-attempts", "2"),
+    ("yarn.resourcemanager.connect.max-wait.ms", "900000"),
+    ("yarn.resourcemanager.connect.retry-interval.ms", "30000"),
+    ("yarn.resourcemanager.ha.enabled", "false"),
+    ("yarn.resourcemanager.hostname", "0.0.0.0"),
+    ("yarn.resourcemanager.scheduler.address", "${yarn.resourcemanager.hostname}:8030"),
+    ("yarn.resourcemanager.webapp.address", "${yarn.resourcemanager.hostname}:8088"),
+    ("yarn.resourcemanager.webapp.https.address", "${yarn.resourcemanager.hostname}:8090"),
+    ("yarn.scheduler.maximum-allocation-mb", "8192"),
+    ("yarn.scheduler.maximum-allocation-vcores", "4"),
+    ("yarn.scheduler.minimum-allocation-mb", "1024"),
+];
