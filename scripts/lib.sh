@@ -9,6 +9,9 @@ flink_1=1.20.5
 flink_2=2.3.0
 examples_1=1.20.0
 examples_2=2.3.0
+# Hadoop for HDFS and YARN, with the ZooKeeper that comes with it.
+# shellcheck disable=SC2034
+hadoop=3.4.1
 # One of each supported minor version.
 # shellcheck disable=SC2034
 matrix=(1.17.2 1.18.1 1.19.3 "$flink_1" 2.0.2 2.1.3 2.2.1 "$flink_2")
@@ -45,4 +48,17 @@ example_jar() {
         cp "$repository/org/apache/flink/$name/$1/$name-$1.jar" "$jar"
     fi
     printf '%s\n' "$jar"
+}
+
+# hadoop_home VERSION: fetches Hadoop's jars once, ZooKeeper's among them, and prints the directory with its `lib`.
+hadoop_home() {
+    local home=$cache/hadoop/$1
+    if [ ! -d "$home/lib" ]; then
+        rm -rf "$home/lib.part"
+        mvn -q -B -f "$root/tests/kit/hadoop.pom.xml" -Dhadoop.version="$1" -Dmaven.repo.local="$cache/m2" \
+            org.apache.maven.plugins:maven-dependency-plugin:2.10:copy-dependencies \
+            -DoutputDirectory="$home/lib.part" >&2 || die "could not fetch Hadoop $1 with Maven"
+        mv "$home/lib.part" "$home/lib"
+    fi
+    printf '%s\n' "$home"
 }

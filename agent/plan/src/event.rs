@@ -40,6 +40,8 @@ pub enum EventKind {
     Scaled,
     /// Somebody asked for a worker's process to be replaced.
     RestartRequested,
+    /// The cluster's HTTP address is another one than before.
+    FrontMoved,
     /// Somebody asked for the end.
     StopRequested,
 }

@@ -9,13 +9,14 @@ pub mod ids;
 pub mod plan;
 pub mod status;
 pub mod worker;
+pub mod yarn;
 
 pub use dirs::ClusterDir;
 pub use event::{ClusterEvent, EventKind};
 pub use ids::{Attempt, ClusterName, IdError, JobId, Role, WorkerId};
 pub use plan::{
-    ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, JavaHome, PortChoice, ProviderKind,
-    RolePlan, Wanted,
+    ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, HadoopPlan, JavaHome, PortChoice,
+    ProviderKind, RolePlan, Wanted,
 };
 pub use status::{ClusterState, Status};
 pub use worker::{Exit, Launch, Phase, Resources, WorkerEvent, WorkerFile, WorkerSpec};

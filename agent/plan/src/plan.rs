@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use kobel_conf::flink::{
-    Dialect,
-    secret::{HIDDEN, is_secret},
+use kobel_conf::{
+    flink::{
+        Dialect,
+        secret::{HIDDEN, is_secret},
+    },
+    hadoop::SiteFile,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::ids::ClusterName;
+use crate::{ids::ClusterName, yarn::YarnPlan};
 
 /// Everything an agent needs to run one cluster. Written once as `plan.json`, 0600, because the
 /// Flink configuration in it may hold passwords.
@@ -32,6 +35,13 @@ pub struct ClusterPlan {
     /// The effective Flink configuration by flat key, without what only the agent knows: ports,
     /// directories, resource ids and the memory of a role.
     pub conf: BTreeMap<String, String>,
+    /// Where each value of the configuration came from, by key, in words: a file and line, a flag. Of
+    /// the keys that the agent fills too; none in plans that were written before it was kept.
+    #[serde(default)]
+    pub origins: BTreeMap<String, String>,
+    /// What of Hadoop the JVMs get; nothing where none was given.
+    #[serde(default)]
+    pub hadoop: HadoopPlan,
     /// Which of Flink's two file formats the configuration was written in, and is handed on in.
     pub dialect: Dialect,
     /// How a JobManager is launched.
@@ -49,6 +59,9 @@ pub struct ClusterPlan {
     pub rpc_address: String,
     /// The JobManager's RPC port, Flink's `jobmanager.rpc.port`.
     pub rpc_port: PortChoice,
+    /// What is YARN's, of a cluster there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yarn: Option<YarnPlan>,
 }
 
 impl ClusterPlan {
@@ -61,6 +74,10 @@ impl ClusterPlan {
             if is_secret(key) {
                 *value = HIDDEN.into();
             }
+        }
+        let properties = shown.hadoop.sites.iter_mut().flat_map(|site| &mut site.properties);
+        for property in properties.filter(|property| property.is_secret()) {
+            property.value = HIDDEN.into();
         }
         shown
     }
@@ -110,7 +127,19 @@ pub struct FlinkHome {
     pub class_path: Vec<PathBuf>,
 }
 
-/// A Flink version, `1.20.5` or `2.3-SNAPSHOT`: the numbers decide, the text is kept.
+/// Hadoop for JVMs whose Flink has none in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HadoopPlan {
+    /// Entries of the class path behind Flink's, in their order: jars, and directories as given.
+    pub class_path: Vec<PathBuf>,
+    /// Hadoop's configuration as it was when the plan was made. Each worker gets it as files of its
+    /// own, so that one that is started again, by whichever agent and on whichever host, has the same.
+    pub sites: Vec<SiteFile>,
+}
+
+/// A Flink version, `1.20.5` or `2.3-SNAPSHOT`: the numbers decide, the text is kept. It is safe as part
+/// of a path, an address or a command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FlinkVersion {
@@ -125,10 +154,12 @@ impl TryFrom<String> for FlinkVersion {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let is_safe = text.len() <= Self::LONGEST && text.chars().all(safe) && !text.contains("..");
         let numbers = text.split('-').next().unwrap_or_default();
         let mut parts = numbers.split('.').map(|p| p.parse::<u32>().ok());
         match (parts.next().flatten(), parts.next().flatten(), parts.all(|p| p.is_some())) {
-            (Some(major), Some(minor), true) => Ok(Self { text, major, minor }),
+            (Some(major), Some(minor), true) if is_safe => Ok(Self { text, major, minor }),
             _ => Err(format!("{text:?} is not a Flink version such as 1.20.5")),
         }
     }
@@ -141,6 +172,9 @@ impl From<FlinkVersion> for String {
 }
 
 impl FlinkVersion {
+    /// Bytes of the longest text that is a version.
+    const LONGEST: usize = 64;
+
     /// Whether this is `major.minor` or newer.
     pub fn at_least(&self, major: u32, minor: u32) -> bool {
         (self.major, self.minor) >= (major, minor)
@@ -233,5 +267,17 @@ mod tests {
         for bad in ["", "1", "x.y", "1.x", "1.20.x"] {
             assert!(v(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_could_leave_a_path_is_no_version() {
+        let v = |t: &str| FlinkVersion::try_from(t.to_string());
+        assert!(v("1.21-SNAPSHOT_2.x-y").is_ok());
+        for bad in
+            ["1.20.5-../../x", "1.20-/x", "1.20-..", "1.20-a b", "1.20-a;id", "1.20-a\n", "1.20-\u{e9}"]
+        {
+            assert!(v(bad).is_err(), "{bad:?}");
+        }
+        assert!(v(&format!("1.20-{}", "x".repeat(60))).is_err());
     }
 }

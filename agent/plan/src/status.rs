@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    API_VERSION,
     ids::{ClusterName, WorkerId},
-    plan::{ClusterKind, ProviderKind},
+    plan::{ClusterKind, ClusterPlan, ProviderKind},
 };
 
 /// One cluster, as its agent last knew it.
@@ -48,6 +49,35 @@ pub struct Status {
     pub started_at: Timestamp,
     /// Why it is degraded, stopped or failed, in one line.
     pub reason: Option<String>,
+}
+
+impl Status {
+    /// A cluster of which nothing runs yet.
+    pub fn starting(plan: &ClusterPlan, started_at: Timestamp) -> Self {
+        Self {
+            api_version: API_VERSION.into(),
+            name: plan.name.clone(),
+            provider: plan.provider,
+            kind: plan.kind,
+            state: ClusterState::Starting,
+            flink_version: plan.flink.version.to_string(),
+            rest_url: None,
+            masters: Vec::new(),
+            task_managers: TaskManagersStatus {
+                wanted: plan.wanted.task_managers,
+                running: 0,
+                list: Vec::new(),
+            },
+            slots: Slots::default(),
+            jobs: Jobs::default(),
+            agent: None,
+            failovers: 0,
+            yarn: None,
+            log_dir: plan.log_dir.clone(),
+            started_at,
+            reason: None,
+        }
+    }
 }
 
 /// Where a cluster stands.

@@ -58,9 +58,16 @@ impl Launch {
     pub const WORKER_DIR: &'static str = "@KOBEL_WORKER_DIR@";
     /// Stands for the directory of logs, which stays.
     pub const LOG_DIR: &'static str = "@KOBEL_LOG_DIR@";
+    /// Stands for the home of the node's own Java, where the plan leaves it to the node.
+    pub const JAVA_HOME: &'static str = "@KOBEL_JAVA_HOME@";
+    /// Stands for the name of the node, where workers run on several.
+    pub const HOST: &'static str = "@KOBEL_HOST@";
     /// Environment variable by which a worker's process is known to be ours, whatever became of
     /// our records: `<cluster directory>/<worker>.<attempt>`.
     pub const MARKER: &'static str = "KOBEL_ID";
+    /// Environment variable with what an agent wants to hear again from the worker itself, should
+    /// its own records be gone. The provider hands it back and does not read it.
+    pub const NOTE: &'static str = "KOBEL_NOTE";
 }
 
 /// A file in a worker's directory, mode 0600.

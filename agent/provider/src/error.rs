@@ -39,6 +39,14 @@ pub enum ProviderError {
         /// The later one.
         newer: Attempt,
     },
+    /// YARN refused, or does not answer.
+    #[error("could not {attempt} at YARN: {why}")]
+    Yarn {
+        /// What was tried: "register", "unregister".
+        attempt: &'static str,
+        /// YARN's words.
+        why: String,
+    },
     /// The task behind the provider ended, which only a bug or the end of the runtime brings about.
     #[error("could not reach the provider's task: it ended")]
     Ended,
@@ -57,6 +65,7 @@ impl Explain for ProviderError {
         match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Category::Denied,
             Self::Io { .. } => Category::Environment,
+            Self::Yarn { .. } => Category::Environment,
             Self::NotReleased { .. } | Self::Superseded { .. } | Self::Ended => Category::Other,
         }
     }

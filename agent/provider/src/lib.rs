@@ -5,14 +5,19 @@
 //! an [`Attempt`], attempts only rise, and whoever hears of two takes the
 //! lower one for dead and fences it.
 
+mod capped;
 pub mod contract;
 mod error;
+pub mod exec;
+mod furnish;
+pub mod leash;
 pub mod local;
+pub mod yarn;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use kobel_plan::{Attempt, Phase, ProviderKind, Resources, WorkerEvent, WorkerId, WorkerSpec};
 
 pub use error::ProviderError;
@@ -61,8 +66,15 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// directory too. (The exit [`NodeLost`](kobel_plan::Exit::NodeLost) cannot promise that.)
     fn watch(&self) -> BoxStream<'static, WorkerEvent>;
 
-    /// Last words when the cluster is over (YARN: unregister). All workers have been released.
-    async fn finish(&self, outcome: Outcome) -> Result<(), ProviderError>;
+    /// Ends, with the reason, when another agent may be in charge of the cluster: this one must let
+    /// go of it, and take its own processes down. Where nobody else can be, never.
+    fn fenced(&self) -> BoxFuture<'static, String> {
+        std::future::pending().boxed()
+    }
+
+    /// Last words when the cluster is over (YARN: unregister), with why in a line. All workers have been
+    /// released.
+    async fn finish(&self, outcome: Outcome, reason: &str) -> Result<(), ProviderError>;
 }
 
 /// A worker found running when the agent came back.
@@ -74,6 +86,9 @@ pub struct Recovered {
     pub attempt: Attempt,
     /// Where it stands now: it may have exited since.
     pub phase: Phase,
+    /// The [`Launch::NOTE`](kobel_plan::Launch::NOTE) that it was launched with, as far as it can be
+    /// read.
+    pub note: Option<String>,
 }
 
 /// How the cluster ended.

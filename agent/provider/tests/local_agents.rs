@@ -16,7 +16,7 @@ use std::{
 
 use common::{LocalFixture, is_alive, open, signal, wait_until};
 use futures_util::StreamExt;
-use kobel_plan::{Attempt, Exit, Phase, WorkerEvent, WorkerId, WorkerSpec};
+use kobel_plan::{Attempt, Exit, Launch, Phase, WorkerEvent, WorkerId, WorkerSpec};
 use kobel_provider::{
     Outcome, Provider,
     contract::{Fixture, Output},
@@ -149,8 +149,9 @@ async fn workers_outlive_ten_killed_agents() {
 #[tokio::test]
 async fn damaged_records_never_start_a_second_copy() {
     let fixture = LocalFixture::new();
-    let spec =
+    let mut spec =
         fixture.shell(WorkerId::tm(0), Attempt::FIRST, "setsid sleep 120 & echo up; sleep 120; exit 0");
+    spec.launch.env.insert(Launch::NOTE.into(), "a note".into());
     let agent = Agent::start(&fixture, std::slice::from_ref(&spec), "first");
     let pids = agent.pids(1).await;
     agent.kill();
@@ -170,6 +171,7 @@ async fn damaged_records_never_start_a_second_copy() {
         let found = provider.recover().await.unwrap();
         let Phase::Running { pid, .. } = &found[0].phase else { panic!("round {round}: {found:?}") };
         assert_eq!(*pid, Some(pids[0]), "round {round}");
+        assert_eq!(found[0].note.as_deref(), Some("a note"), "round {round}");
     }
     release_all(&*open(fixture.path()), std::slice::from_ref(&spec)).await;
     assert_eq!(fixture.leftovers().await, [""; 0]);
@@ -251,9 +253,9 @@ async fn finish_removes_the_directory_of_workers_unless_somebody_uses_it() {
     let provider = open(fixture.path());
     let foreign = fixture.path().join("workers/notes");
     fs::write(&foreign, "").unwrap();
-    provider.finish(Outcome::Failed).await.unwrap();
+    provider.finish(Outcome::Failed, "it failed").await.unwrap();
     assert!(foreign.exists());
     fs::remove_file(foreign).unwrap();
-    provider.finish(Outcome::Failed).await.unwrap();
+    provider.finish(Outcome::Failed, "it failed").await.unwrap();
     assert!(!fixture.path().join("workers").exists());
 }

@@ -80,12 +80,15 @@ impl Listener for OwnerSocket {
     }
 }
 
+/// The routes that change the cluster.
+pub(crate) fn changing() -> Router<Handle> {
+    Router::new().route(STOP, post(stop)).route(SCALE, post(scale)).route(RESTART, post(restart))
+}
+
 /// The socket's routes.
 pub(crate) fn routes(handle: Handle) -> Router {
     reading()
-        .route(STOP, post(stop))
-        .route(SCALE, post(scale))
-        .route(RESTART, post(restart))
+        .merge(changing())
         .fallback(async |request: Request| {
             failure(StatusCode::NOT_FOUND, format!("nothing is at {}", request.uri().path()))
         })

@@ -45,6 +45,21 @@ pub enum AgentError {
     /// The provider did not come up.
     #[error("could not set up the provider")]
     Provider(#[from] ProviderError),
+    /// Another agent may be in charge: this one has let go of the cluster.
+    #[error("not in charge any more: {why}")]
+    Fenced {
+        /// How that was heard of.
+        why: String,
+    },
+    /// What an ApplicationMaster finds in its container is not what it needs.
+    #[error("could not use the container: {0}")]
+    Container(String),
+    /// YARN would not have this ApplicationMaster.
+    #[error("could not register at YARN")]
+    Register(#[from] kobel_hadoop_rpc::yarn::MasterError),
+    /// HDFS refused, or does not answer.
+    #[error("could not use the application's directory")]
+    Staging(#[from] kobel_staging::StagingError),
     /// No address to serve the cluster at.
     #[error(transparent)]
     Front(#[from] FrontError),

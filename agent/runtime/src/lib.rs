@@ -10,6 +10,7 @@
 //!   time ──────────────►└────────────┘──ensure, release──► provider
 //! ```
 
+mod am;
 mod api;
 mod control;
 mod error;
@@ -17,6 +18,7 @@ mod front;
 mod handle;
 mod observe;
 mod ports;
+mod recall;
 mod reconcile;
 mod record;
 mod run;
@@ -27,8 +29,10 @@ mod supervisor;
 mod testing;
 mod words;
 
+pub use am::run as run_master;
 pub use error::AgentError;
 pub use front::FrontError;
+pub use kobel_provider::{exec, leash};
 pub use ports::PortError;
 pub use run::run;
 

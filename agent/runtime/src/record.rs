@@ -11,13 +11,18 @@ use std::{
 
 use jiff::Timestamp;
 use kobel_plan::{
-    API_VERSION, Attempt, ClusterDir, ClusterEvent, ClusterPlan, ClusterState, Status, Wanted, WorkerId,
-    api::StopCause,
-    status::{AgentStatus, Jobs, Slots, TaskManagersStatus},
+    API_VERSION, Attempt, ClusterDir, ClusterEvent, ClusterPlan, ClusterState, Role, Status, Wanted,
+    WorkerId, api::StopCause, status::AgentStatus,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{front, host_name, ports::Ports};
+use kobel_provider::Recovered;
+
+use crate::{
+    front, host_name,
+    ports::Ports,
+    recall::{Note, PlanStamp, recall},
+};
 
 /// `record.json`. Its `status` is what the submitting side shows when no agent lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,25 +109,6 @@ impl Record {
     }
 
     fn first(plan: &ClusterPlan) -> Self {
-        let status = Status {
-            api_version: API_VERSION.into(),
-            name: plan.name.clone(),
-            provider: plan.provider,
-            kind: plan.kind,
-            state: ClusterState::Starting,
-            flink_version: plan.flink.version.to_string(),
-            rest_url: None,
-            masters: vec![],
-            task_managers: TaskManagersStatus { wanted: plan.wanted.task_managers, running: 0, list: vec![] },
-            slots: Slots::default(),
-            jobs: Jobs::default(),
-            agent: None,
-            failovers: 0,
-            yarn: None,
-            log_dir: plan.log_dir.clone(),
-            started_at: Timestamp::now(),
-            reason: None,
-        };
         Self {
             api_version: API_VERSION.into(),
             epoch: 0,
@@ -133,17 +119,47 @@ impl Record {
             leader: None,
             ever_ready: false,
             ending: None,
-            status,
+            status: Status::starting(plan, Timestamp::now()),
         }
+    }
+
+    /// What a former agent left of a living cluster: its record, or what the workers tell when that is
+    /// gone. Of the JobManager's ports they know better in any case; none are left without workers.
+    pub(crate) fn former(plan: &ClusterPlan, dir: &ClusterDir, recovered: &[Recovered]) -> Option<Self> {
+        let stamp = PlanStamp::of(dir);
+        let note = recall(stamp, recovered);
+        let mut record = match Self::load(dir) {
+            Some(record) => record,
+            None => Self::retold(plan, stamp, recovered, note?),
+        };
+        record.job_manager_ports = note.map(|note| note.ports).or(record.job_manager_ports);
+        Some(record)
+    }
+
+    /// The record as far as the workers of this plan can tell it again. No TaskManager that lives is
+    /// one too many: the cluster may have been scaled.
+    fn retold(plan: &ClusterPlan, stamp: PlanStamp, recovered: &[Recovered], note: Note) -> Self {
+        let mut record = Self { front_port: note.front, ..Self::first(plan) };
+        if let Ok(started_at) = stamp.written_at().try_into() {
+            record.status.started_at = started_at;
+        }
+        for Recovered { id, attempt, .. } in recovered.iter().filter(|worker| knows(worker, stamp)) {
+            let newest = record.attempts.entry(*id).or_insert(*attempt);
+            *newest = (*newest).max(*attempt);
+            if id.role == Role::TaskManager {
+                record.wanted.task_managers = record.wanted.task_managers.max(id.index + 1);
+            }
+        }
+        record
     }
 
     /// The record of a living cluster that an agent left behind; none if there is none, or none that
     /// can be read, or its cluster is over.
-    pub(crate) fn load(dir: &ClusterDir) -> Option<Self> {
+    fn load(dir: &ClusterDir) -> Option<Self> {
         let bytes = fs::read(dir.record()).ok()?;
         match serde_json::from_slice::<Self>(&bytes) {
             Ok(record) if record.api_version != API_VERSION => {
-                tracing::warn!(version = record.api_version, "left the record of another version alone");
+                tracing::warn!(version = record.api_version, "the record is another version's");
                 None
             }
             Ok(record) => (!record.status.state.is_terminal()).then_some(record),
@@ -166,6 +182,11 @@ impl Record {
             tracing::error!(%error, "could not write the record: a next agent may not know this one's workers");
         }
     }
+}
+
+/// Whether a worker was launched by this plan.
+fn knows(worker: &Recovered, plan: PlanStamp) -> bool {
+    Note::of(worker).is_some_and(|note| note.plan == plan)
 }
 
 /// Writes a file of mode 0600 by way of a temporary one beside it.

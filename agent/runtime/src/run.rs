@@ -13,7 +13,10 @@ use std::{
 };
 
 use kobel_plan::{ClusterDir, ClusterPlan, ProviderKind, Wanted};
-use kobel_provider::{Provider, local::LocalProvider};
+use kobel_provider::{
+    Provider,
+    local::{LocalProvider, Surroundings},
+};
 use rustix::fs::{FlockOperation, Mode, flock};
 use tokio::sync::{mpsc, watch};
 use tracing_subscriber::EnvFilter;
@@ -21,7 +24,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     control,
     error::{AgentError, chain},
-    front,
+    front::{self, Front},
     handle::{self, Handle},
     observe::{Heard, Question, observe},
     record::Record,
@@ -29,6 +32,9 @@ use crate::{
     supervisor::{Inputs, Outputs, Supervisor},
 };
 
+/// What is logged unless `KOBEL_LOG` says otherwise. At DEBUG hdfs-native would log whole messages, keys of
+/// encryption among them, so a plain `KOBEL_LOG=debug` names our own crates only.
+const QUIET: &str = "info,hdfs_native=warn";
 /// Requests waiting for the supervisor; who finds the queue full waits too.
 const REQUESTS: usize = 16;
 
@@ -64,7 +70,7 @@ fn take_charge(dir: &ClusterDir) -> Result<(), AgentError> {
         .map_err(|source| AgentError::Runtime { attempt: "set up the runtime", source })?;
     runtime.block_on(async {
         let provider = open_provider(&plan, dir)?;
-        govern(plan, dir.clone(), provider).await
+        govern(plan, dir.clone(), provider, None).await
     })
 }
 
@@ -79,38 +85,47 @@ fn hold_lock(dir: &ClusterDir) -> Result<(), AgentError> {
     if held { Ok(()) } else { Err(AgentError::NotLocked { dir: dir.path().into() }) }
 }
 
-fn read_plan(dir: &ClusterDir) -> Result<ClusterPlan, AgentError> {
+pub(crate) fn read_plan(dir: &ClusterDir) -> Result<ClusterPlan, AgentError> {
     let path = dir.plan();
     let bytes = fs::read(&path).map_err(io_error("read", &path))?;
     serde_json::from_slice(&bytes).map_err(|source| AgentError::Plan { path, source })
 }
 
-fn log_to(log_dir: &Path) -> Result<(), AgentError> {
+pub(crate) fn log_to(log_dir: &Path) -> Result<(), AgentError> {
     fs::create_dir_all(log_dir).map_err(io_error("create", log_dir))?;
     let path = log_dir.join("agent.log");
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     let file: File = file.map_err(io_error("open", &path))?;
-    let filter = EnvFilter::try_from_env("KOBEL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("KOBEL_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false);
     // A second subscriber in one process is a test's, and its logs are of no interest.
     let _ = subscriber.with_writer(Mutex::new(file)).try_init();
     Ok(())
 }
 
-fn io_error(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AgentError {
+pub(crate) fn io_error(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AgentError {
     let path = path.to_path_buf();
     move |source| AgentError::Io { attempt, path, source }
 }
 
 /// Sets everything up, says so, and supervises.
-async fn govern(plan: ClusterPlan, dir: ClusterDir, provider: Arc<dyn Provider>) -> Result<(), AgentError> {
+pub(crate) async fn govern(
+    plan: ClusterPlan,
+    dir: ClusterDir,
+    provider: Arc<dyn Provider>,
+    front: Option<Front>,
+) -> Result<(), AgentError> {
     handle::check(plan.wanted)?;
-    let former = Record::load(&dir);
+    let recovered = provider.recover().await?;
+    let former = Record::former(&plan, &dir, &recovered);
     if former.is_none() {
         check_sizes(&plan, provider.as_ref()).await?;
     }
-    let recovered = provider.recover().await?;
-    let front = front::bind(&plan.front, former.as_ref().map(|record| record.front_port))?;
+    let former_port = former.as_ref().map(|record| record.front_port);
+    let front = match front {
+        Some(front) => front,
+        None => front::bind(&plan.front, former_port)?,
+    };
     let socket = control::bind(&dir).map_err(io_error("bind", &dir.socket()))?;
     let record = Record::of_agent(former, &plan, front.port);
     record.save(&dir).await;
@@ -123,16 +138,20 @@ async fn govern(plan: ClusterPlan, dir: ClusterDir, provider: Arc<dyn Provider>)
     tracing::info!(cluster = %plan.name, epoch = record.epoch, pid = std::process::id(), "takes charge");
     let outputs = Outputs { status, upstream, questions };
     let inputs = Inputs { workers: provider.watch(), heard: hears, requests: requested };
+    let fenced = provider.fenced();
     let mut supervisor = Supervisor::new(plan, dir.clone(), provider, record, outputs);
     // Before anyone can ask: what a former agent told last may not be so any more.
-    supervisor.adopt(recovered).await;
+    supervisor.adopt(recovered, former_port).await;
 
     let handle = Handle { status: statuses, requests, events: dir.events() };
     let observer = tokio::spawn(observe(asked, heard));
     let signals = tokio::spawn(heed_signals(handle.clone())?);
     let servers = Servers::start(front, upstreams, socket, handle);
     say(&serde_json::json!({ "ready": true }));
-    supervisor.run(inputs).await;
+    tokio::select! {
+        () = supervisor.run(inputs) => {}
+        why = fenced => return Err(AgentError::Fenced { why }),
+    }
     supervisor.finish().await;
     servers.stop().await;
     signals.abort();
@@ -144,7 +163,7 @@ fn open_provider(plan: &ClusterPlan, dir: &ClusterDir) -> Result<Arc<dyn Provide
     match plan.provider {
         ProviderKind::Local => {
             let marker = dir.path().display().to_string();
-            Ok(LocalProvider::open(dir.workers(), plan.log_dir.clone(), marker)?)
+            Ok(LocalProvider::open(dir.workers(), plan.log_dir.clone(), marker, Surroundings::Machine)?)
         }
         other => Err(AgentError::NoProvider(other)),
     }

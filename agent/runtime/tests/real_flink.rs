@@ -309,6 +309,8 @@ fn plan(home: &Path, dir: &ClusterDir) -> ClusterPlan {
         java: JavaHome { home: java_home(), version: 17 },
         wanted: Wanted { job_managers: 1, task_managers: 2 },
         conf,
+        origins: Default::default(),
+        hadoop: Default::default(),
         dialect: Dialect::Standard,
         job_manager: RolePlan { process_bytes: 1 << 29, jvm_args: jvm("192m"), ..RolePlan::default() },
         task_manager: RolePlan {
@@ -326,6 +328,7 @@ fn plan(home: &Path, dir: &ClusterDir) -> ClusterPlan {
         },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Prefer(6123),
+        yarn: None,
     }
 }
 

@@ -49,7 +49,7 @@ impl Flink {
     }
 }
 
-fn required(name: &str) -> Option<PathBuf> {
+pub(crate) fn required(name: &str) -> Option<PathBuf> {
     match env::var_os(name) {
         Some(value) => Some(value.into()),
         None if env::var_os("CI").is_some() => panic!("{name} is not set: run scripts/test.sh"),

@@ -26,14 +26,7 @@ pub struct Lab {
 impl Lab {
     /// A fresh world for the test of this name.
     pub fn new(test: &str) -> Lab {
-        let base = env::temp_dir().join(format!("kobel-lab-{}", own_uid()));
-        fs::create_dir_all(&base).expect("a base directory for labs");
-        let dir = tempfile::Builder::new()
-            .prefix(&format!("{test}-"))
-            .tempdir_in(&base)
-            .expect("a directory")
-            .keep();
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("0700");
+        let dir = fresh_dir(test);
         for sub in ["home", "out"] {
             fs::create_dir(dir.join(sub)).expect("a directory");
         }
@@ -150,6 +143,16 @@ impl Drop for Lab {
         );
         let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// A new directory (0700) beside those of other tests.
+pub(crate) fn fresh_dir(prefix: &str) -> PathBuf {
+    let base = env::temp_dir().join(format!("kobel-lab-{}", own_uid()));
+    fs::create_dir_all(&base).expect("a base directory for labs");
+    let dir = tempfile::Builder::new().prefix(&format!("{prefix}-")).tempdir_in(&base);
+    let dir = dir.expect("a directory").keep();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("0700");
+    dir
 }
 
 /// The kobel under test: `KOBEL_BIN`, else the one beside this test's own binary.

@@ -6,6 +6,7 @@
 
 mod artifacts;
 mod command;
+pub mod hadoop;
 pub mod http;
 mod lab;
 mod scene;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use kobel_plan::Launch;
 
-use super::{LaunchError, Worker, text};
+use super::{LaunchError, Worker, hadoop, text};
 
 /// Variables passed on from the agent, where it has them: the user's home directory, and the time
 /// zone, by which logs are stamped.
@@ -43,6 +43,9 @@ pub(super) fn of_worker(worker: &Worker<'_>, marker: &str) -> Result<BTreeMap<St
         }
     }
     env.extend(worker.role.env.clone());
+    if let Some(dir) = hadoop::conf_dir(worker.plan) {
+        env.extend(hadoop::VARIABLES.map(|name| (name.to_string(), dir.clone())));
+    }
     env.insert("FLINK_CONF_DIR".into(), format!("{}/conf", Launch::WORKER_DIR));
     env.insert("FLINK_LOG_DIR".into(), Launch::LOG_DIR.into());
     env.insert(Launch::MARKER.into(), marker.into());

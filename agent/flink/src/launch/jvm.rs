@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use kobel_plan::{ClusterPlan, Launch, Role};
 use reqwest::Url;
 
-use super::{LaunchError, Worker, cds, conf::tmp_dir, text, tuning};
+use super::{LaunchError, Worker, cds, conf::tmp_dir, hadoop, text, tuning};
 
 /// From this version on the security manager must be allowed before Flink can install its own
 /// (`cluster.intercept-user-system-exit`), as `config.sh` does it; from [`WITHOUT_SECURITY_MANAGER`]
@@ -35,7 +35,7 @@ pub(super) fn arguments(worker: &Worker<'_>) -> Result<Vec<String>, LaunchError>
     args.extend(cds::options(worker.role));
     args.extend(worker.role.jvm_args.iter().cloned());
     args.extend(logging(worker)?);
-    args.extend(["-classpath".into(), class_path(&worker.plan.flink.class_path)?]);
+    args.extend(["-classpath".into(), class_path(worker.plan)?]);
     args.push(main_class(worker.id.role).into());
     args.extend(["--configDir".into(), format!("{}/conf", Launch::WORKER_DIR)]);
     if worker.id.role == Role::JobManager {
@@ -64,18 +64,27 @@ fn logging(worker: &Worker<'_>) -> Result<[String; 4], LaunchError> {
 }
 
 /// The user's file of that name, or the distribution's where the user has none, as a URL.
-fn logging_file(plan: &ClusterPlan, name: &str) -> Result<Url, LaunchError> {
+///
+/// A relative path, as in a container, stays one: the process works in the directory that it is relative to.
+fn logging_file(plan: &ClusterPlan, name: &str) -> Result<String, LaunchError> {
     let own = plan.logging_conf_dir.join(name);
     let file = if own.is_file() { own } else { plan.flink.home.join("conf").join(name) };
+    if file.is_relative() {
+        return Ok(text(&file)?.into());
+    }
     Url::from_file_path(&file)
-        .map_err(|()| LaunchError::Path { path: file, place: "a URL: it is not absolute" })
+        .map(String::from)
+        .map_err(|()| LaunchError::Path { path: file, place: "a URL" })
 }
 
-/// Entries joined with colons, which no entry can therefore hold.
-fn class_path(jars: &[PathBuf]) -> Result<String, LaunchError> {
-    let entry = |jar: &PathBuf| {
-        let bad = || LaunchError::Path { path: jar.clone(), place: "an entry of a class path" };
-        jar.to_str().filter(|text| !text.contains(':')).map(String::from).ok_or_else(bad)
+/// Flink's jars, Hadoop's, and Hadoop's configuration, joined with colons, which no entry can
+/// therefore hold. Flink's come first and each by its name: an archive of classes fits no other way.
+fn class_path(plan: &ClusterPlan) -> Result<String, LaunchError> {
+    let entry = |path: &PathBuf| {
+        let bad = || LaunchError::Path { path: path.clone(), place: "an entry of a class path" };
+        path.to_str().filter(|text| !text.contains(':')).map(String::from).ok_or_else(bad)
     };
-    Ok(jars.iter().map(entry).collect::<Result<Vec<_>, _>>()?.join(":"))
+    let given = plan.flink.class_path.iter().chain(&plan.hadoop.class_path).map(entry);
+    let conf = hadoop::conf_dir(plan).map(Ok);
+    Ok(given.chain(conf).collect::<Result<Vec<_>, _>>()?.join(":"))
 }

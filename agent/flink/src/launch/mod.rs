@@ -3,6 +3,7 @@
 pub mod cds;
 mod conf;
 mod env;
+mod hadoop;
 mod jvm;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,7 @@ pub fn worker_spec(
     let worker = Worker { plan, role: role_plan(plan, id.role), id, attempt };
     let contents = kobel_conf::flink::render(&conf::of_worker(&worker, ports), plan.dialect)
         .map_err(|source| LaunchError::Conf { worker: worker.name(), source })?;
+    let conf = WorkerFile { path: format!("conf/{}", plan.dialect.file_name()), contents };
     let launch = Launch {
         program: jvm::program(plan)?,
         args: jvm::arguments(&worker)?,
@@ -81,7 +83,7 @@ pub fn worker_spec(
         attempt,
         resources: Resources { memory_bytes: worker.role.process_bytes, vcores: conf::vcores(&worker) },
         launch,
-        files: vec![WorkerFile { path: format!("conf/{}", plan.dialect.file_name()), contents }],
+        files: std::iter::once(conf).chain(hadoop::files(plan)).collect(),
     })
 }
 

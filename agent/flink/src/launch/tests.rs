@@ -35,6 +35,8 @@ fn plan() -> ClusterPlan {
         java: JavaHome { home: "/usr/lib/jvm/17".into(), version: 17 },
         wanted: Wanted { job_managers: 1, task_managers: 1 },
         conf: map(&[("rest.port", "8081"), ("rest.bind-address", "0.0.0.0"), ("my.key", "my value")]),
+        origins: BTreeMap::new(),
+        hadoop: Default::default(),
         dialect: Dialect::Standard,
         job_manager: role(1 << 30, &["-Xmx448m", "-Duser=1"]),
         task_manager: RolePlan {
@@ -51,6 +53,7 @@ fn plan() -> ClusterPlan {
         },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
+        yarn: None,
     }
 }
 
@@ -142,7 +145,7 @@ fn a_task_manager_knows_its_name_and_where_to_register() {
 fn temporary_files_stay_in_the_workers_directory_unless_the_user_chose() {
     let contents = |plan: &ClusterPlan| spec_of(plan, WorkerId::tm(0)).files[0].contents.clone();
     let mut plan = plan();
-    assert!(contents(&plan).contains("io.tmp.dirs: \"@KOBEL_WORKER_DIR@/tmp\""), "{}", contents(&plan));
+    assert!(contents(&plan).contains("io.tmp.dirs: |-\n  @KOBEL_WORKER_DIR@/tmp\n"), "{}", contents(&plan));
     for key in ["io.tmp.dirs", "taskmanager.tmp.dirs"] {
         plan.conf = map(&[(key, "/fast/disk")]);
         assert!(contents(&plan).contains(&format!("{key}: /fast/disk")));
@@ -192,6 +195,38 @@ fn the_security_manager_is_allowed_only_where_it_must_and_can_be() {
         let args = spec_of(&plan, WorkerId::jm(0)).launch.args;
         assert_eq!(args.contains(&"-Djava.security.manager=allow".to_string()), expected, "Java {version}");
     }
+}
+
+#[test]
+fn hadoop_stands_behind_flink_with_its_configuration_in_the_workers_directory() {
+    let mut plan = plan();
+    let property = |name: &str, value: &str| kobel_conf::hadoop::Property {
+        name: name.into(),
+        value: value.into(),
+        is_final: false,
+        file: "/etc/hadoop/core-site.xml".into(),
+        line: 1,
+    };
+    plan.hadoop.class_path = vec!["/hadoop/b.jar".into(), "/hadoop/conf".into()];
+    plan.hadoop.sites = vec![kobel_conf::hadoop::SiteFile {
+        name: "core-site.xml".into(),
+        properties: vec![property("fs.defaultFS", "hdfs://nn"), property("fs.s3a.secret.key", "hunter2")],
+    }];
+    plan.task_manager.env.insert("HADOOP_CONF_DIR".into(), "/etc/hadoop".into());
+    for id in [WorkerId::jm(0), WorkerId::tm(0)] {
+        let spec = spec_of(&plan, id);
+        let at = spec.launch.args.iter().position(|arg| arg == "-classpath").unwrap();
+        assert_eq!(
+            spec.launch.args[at + 1],
+            "/opt/flink/lib/a.jar:/opt/flink/lib/flink-dist-1.20.5.jar:/hadoop/b.jar:/hadoop/conf:@KOBEL_WORKER_DIR@/hadoop"
+        );
+        assert_eq!(spec.launch.env["HADOOP_CONF_DIR"], "@KOBEL_WORKER_DIR@/hadoop");
+        assert_eq!(spec.launch.env["FLINK_LIB_DIR"], "/opt/flink/lib");
+        assert_eq!(spec.files[1].path, "hadoop/core-site.xml");
+        assert!(spec.files[1].contents.contains("<name>fs.defaultFS</name><value>hdfs://nn</value>"));
+    }
+    let shown = serde_json::to_string(&plan.without_secrets()).unwrap();
+    assert!(shown.contains("hdfs://nn") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[test]

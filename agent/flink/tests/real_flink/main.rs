@@ -110,6 +110,8 @@ fn plan(flink: &Flink, dialect: Dialect, logs: &Path) -> ClusterPlan {
         java: java(),
         wanted: Wanted { job_managers: 1, task_managers: 1 },
         conf: text(CONF),
+        origins: Default::default(),
+        hadoop: Default::default(),
         dialect,
         job_manager: role("-Xmx448m -XX:MaxMetaspaceSize=256m", BTreeMap::new()),
         task_manager: role(
@@ -121,6 +123,7 @@ fn plan(flink: &Flink, dialect: Dialect, logs: &Path) -> ClusterPlan {
         front: FrontPlan { bind: "localhost".into(), address: "localhost".into(), port: PortChoice::Free },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
+        yarn: None,
     }
 }
 

@@ -89,7 +89,7 @@ pub async fn finish_is_the_end(fixture: &dyn Fixture) {
     let mut bench = Bench::open(fixture).await;
     let spec = bench.start("exit 0").await;
     bench.exit(&spec).await;
-    bench.provider.finish(Outcome::Succeeded).await.expect("finish");
-    bench.provider.finish(Outcome::Succeeded).await.expect("finish again");
+    bench.provider.finish(Outcome::Succeeded, "the test ends").await.expect("finish");
+    bench.provider.finish(Outcome::Succeeded, "the test ends").await.expect("finish again");
     bench.assert_nothing_left().await;
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kobel_plan::{Exit, Phase};
+use kobel_plan::{Exit, Launch, Phase};
 
 use super::{Bench, Fixture};
 use crate::Recovered;
@@ -19,7 +19,7 @@ pub async fn recover_adopts_the_living(fixture: &dyn Fixture) {
 
     let mut bench = bench.reopen().await;
     let found = bench.provider.recover().await.expect("recover");
-    let [Recovered { id, attempt, phase: Phase::Running { pid, .. } }] = &found[..] else {
+    let [Recovered { id, attempt, phase: Phase::Running { pid, .. }, note: None }] = &found[..] else {
         panic!("{found:?}")
     };
     assert_eq!((*id, *attempt), (spec.id, spec.attempt));
@@ -84,7 +84,9 @@ pub async fn recover_ignores_a_reused_pid(fixture: &dyn Fixture) {
 /// Without its records a provider finds its workers all the same: a second copy is never started.
 pub async fn recover_finds_unrecorded_by_marker(fixture: &dyn Fixture) {
     let mut bench = Bench::open(fixture).await;
-    let spec = bench.start("setsid sleep 60 & echo up; sleep 60; exit 0").await;
+    let mut spec = bench.shell("setsid sleep 60 & echo up; sleep 60; exit 0");
+    spec.launch.env.insert(Launch::NOTE.into(), "as it was told".into());
+    bench.ensure(&spec).await;
     bench.running(&spec).await;
     let printed = bench.printed(&spec, "up").await;
     let (id, attempt) = (spec.id, spec.attempt);
@@ -93,7 +95,9 @@ pub async fn recover_finds_unrecorded_by_marker(fixture: &dyn Fixture) {
 
     let mut bench = Bench::open(fixture).await;
     let found = bench.provider.recover().await.expect("recover");
-    assert!(matches!(&found[..], [one] if (one.id, one.attempt) == (id, attempt)), "{found:?}");
+    let [Recovered { note, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((found[0].id, found[0].attempt), (id, attempt));
+    assert!(note.as_ref().is_none_or(|note| note == "as it was told"), "{note:?}");
     bench.ensure(&spec).await;
     bench.running(&spec).await;
     assert_eq!(bench.out(&spec).await, printed, "started twice");

@@ -5,21 +5,22 @@
 //! free before that instruction, since the child has it open as its standard input until the exec.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt},
-        process::CommandExt,
-    },
-    path::{Component, Path},
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
-use kobel_plan::{Launch, WorkerFile, WorkerSpec};
+use kobel_plan::{Launch, WorkerSpec};
 use tracing::{info, warn};
 
-use super::{places::Places, process::Process, record::Record};
-use crate::ProviderError;
+use super::{Surroundings, places::Places, process::Process, record::Record};
+use crate::{
+    ProviderError,
+    furnish::{Node, create_private_dir, furnish},
+    leash,
+};
 
 /// Starts it, or leaves nothing behind but log files. Blocks on the disk.
 pub(super) fn launch(places: &Places, spec: &WorkerSpec) -> Result<Process, ProviderError> {
@@ -27,7 +28,8 @@ pub(super) fn launch(places: &Places, spec: &WorkerSpec) -> Result<Process, Prov
     let dir = places.worker(&name);
     // A directory that exists may be in use, so it is neither entered nor removed.
     create_private_dir(&dir, false)?;
-    let started = furnish(places, spec, &dir).and_then(|()| spawn(places, spec, &dir));
+    let node = places.node(&name);
+    let started = furnish(&dir, &spec.files, &node).and_then(|()| spawn(places, spec, &dir, &node));
     match &started {
         Ok(process) => record(spec, process, &dir),
         Err(_) => remove_worker_dir(&dir),
@@ -44,46 +46,31 @@ pub(super) fn remove_worker_dir(dir: &Path) {
     }
 }
 
-/// Creates a directory that is ours alone; with `parents`, it may exist and parents are made.
-pub(super) fn create_private_dir(dir: &Path, parents: bool) -> Result<(), ProviderError> {
-    let created = DirBuilder::new().mode(0o700).recursive(parents).create(dir);
-    created.map_err(ProviderError::io("create directory", dir.display()))
-}
-
-fn furnish(places: &Places, spec: &WorkerSpec, dir: &Path) -> Result<(), ProviderError> {
-    create_private_dir(&dir.join("tmp"), false)?;
-    for WorkerFile { path, contents } in &spec.files {
-        let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-        if !inside || path.is_empty() {
-            let outside = io::Error::other("not a path below the worker's directory");
-            return Err(ProviderError::io("write file", path)(outside));
-        }
-        let path = dir.join(path);
-        path.parent().map_or(Ok(()), |parent| create_private_dir(parent, true))?;
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&path);
-        let written =
-            file.and_then(|mut file| file.write_all(places.expand(&spec.name(), contents).as_bytes()));
-        written.map_err(ProviderError::io("write file", path.display()))?;
-    }
-    Ok(())
-}
-
-fn spawn(places: &Places, spec: &WorkerSpec, dir: &Path) -> Result<Process, ProviderError> {
-    let WorkerSpec { id: _, attempt: _, resources: _, launch, files: _ } = spec;
-    let Launch { program, args, env } = launch;
-    let (name, failed) = (spec.name(), || ProviderError::io("start", program));
-    if !Path::new(program).is_absolute() {
+fn spawn(places: &Places, spec: &WorkerSpec, dir: &Path, node: &Node) -> Result<Process, ProviderError> {
+    let Launch { program, args, env } = &spec.launch;
+    let (name, program) = (spec.name(), node.fill(program));
+    let failed = || ProviderError::io("start", &program);
+    if !Path::new(&program).is_absolute() {
         return Err(failed()(io::Error::other("not an absolute path")));
     }
-    let mut command = Command::new(program);
+    let args: Vec<String> = args.iter().map(|arg| node.fill(arg)).collect();
+    let mut command = match places.surroundings() {
+        Surroundings::Machine => {
+            let mut command = Command::new(&program);
+            command.args(args).current_dir(dir).process_group(0);
+            command
+        }
+        Surroundings::Container { dir, leash } => {
+            let mut command = Command::new(leash);
+            command.args(leash::ARGS).arg(std::process::id().to_string()).arg(&program).args(args);
+            command.current_dir(dir);
+            command
+        }
+    };
     command
-        .args(args.iter().map(|arg| places.expand(&name, arg)))
         .env_clear()
-        .envs(env.iter().map(|(key, value)| (key, places.expand(&name, value))))
+        .envs(env.iter().map(|(key, value)| (key, node.fill(value))))
         .env(Launch::MARKER, places.marker(&name))
-        .current_dir(dir)
-        .process_group(0)
         .stdin(Stdio::null())
         .stdout(open_log(&places.output(&name, "out"))?)
         .stderr(open_log(&places.output(&name, "err"))?);
@@ -120,7 +107,7 @@ fn record(spec: &WorkerSpec, process: &Process, dir: &Path) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use kobel_plan::{Attempt, Resources, WorkerId};
+    use kobel_plan::{Attempt, Resources, WorkerFile, WorkerId};
 
     use super::*;
 
@@ -137,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn files_outside_of_the_directory_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::new(dir.path(), dir.path(), "/x".into()).unwrap();
+        let places = Places::new(dir.path(), dir.path(), "/x".into(), Surroundings::Machine).unwrap();
         for bad in ["", "/etc/x", "../x", "a/../../x", "a/./../x", "./x", "tmp"] {
             assert!(launch(&places, &spec("/bin/true", bad)).is_err(), "{bad:?}");
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{bad:?} left something");
@@ -147,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_directory_in_use_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::new(dir.path(), dir.path(), "/x".into()).unwrap();
+        let places = Places::new(dir.path(), dir.path(), "/x".into(), Surroundings::Machine).unwrap();
         fs::create_dir(dir.path().join("tm-0.1")).unwrap();
         assert!(launch(&places, &spec("/bin/true", "conf/x")).is_err());
         assert!(dir.path().join("tm-0.1").exists());

@@ -25,7 +25,24 @@ pub use identity::ProcessIdentity;
 use places::Places;
 use table::{Ask, Table};
 
-use crate::{Outcome, Provider, ProviderError, Recovered};
+use crate::{Outcome, Provider, ProviderError, Recovered, furnish::create_private_dir};
+
+/// What the workers' processes live in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Surroundings {
+    /// A machine. Each leads a process group of its own, works in its own directory, and outlives the
+    /// agent.
+    Machine,
+    /// A container that the agent itself runs in, whose end must be theirs too: they stay in the agent's
+    /// process group, which is what YARN kills, and die with it by their leash. Their working directory
+    /// is the container's, where the files are that it was given.
+    Container {
+        /// The container's directory.
+        dir: PathBuf,
+        /// kobel's own program, which leashes them.
+        leash: PathBuf,
+    },
+}
 
 /// One process of a worker.
 type Key = (WorkerId, Attempt);
@@ -49,10 +66,11 @@ impl LocalProvider {
         workers_dir: PathBuf,
         log_dir: PathBuf,
         marker_prefix: String,
+        surroundings: Surroundings,
     ) -> Result<Arc<Self>, ProviderError> {
-        let places = Places::new(&workers_dir, &log_dir, marker_prefix)?;
+        let places = Places::new(&workers_dir, &log_dir, marker_prefix, surroundings)?;
         for dir in [places.workers(), places.logs()] {
-            launch::create_private_dir(dir, true)?;
+            create_private_dir(dir, true)?;
         }
         // Who started us may have had SIGCHLD ignored. That is inherited, and the kernel would throw
         // away how our children end, and their numbers. To handle the signal is not to ignore it.
@@ -107,7 +125,7 @@ impl Provider for LocalProvider {
         stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) }).boxed()
     }
 
-    async fn finish(&self, _outcome: Outcome) -> Result<(), ProviderError> {
+    async fn finish(&self, _outcome: Outcome, _reason: &str) -> Result<(), ProviderError> {
         let dir = self.places.workers();
         match tokio::fs::remove_dir(dir).await {
             Ok(()) => Ok(()),

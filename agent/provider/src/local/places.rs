@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use kobel_plan::Launch;
-
-use crate::ProviderError;
+use super::Surroundings;
+use crate::{ProviderError, furnish::Node};
 
 /// The directories of one provider and what its workers' processes are marked with.
 #[derive(Debug, Clone)]
@@ -12,12 +11,18 @@ pub(super) struct Places {
     workers: PathBuf,
     logs: PathBuf,
     marker_prefix: String,
+    surroundings: Surroundings,
 }
 
 impl Places {
     /// Absolute directories. They end up in command lines and configuration files, so they have to
     /// be text.
-    pub(super) fn new(workers: &Path, logs: &Path, marker_prefix: String) -> Result<Self, ProviderError> {
+    pub(super) fn new(
+        workers: &Path,
+        logs: &Path,
+        marker_prefix: String,
+        surroundings: Surroundings,
+    ) -> Result<Self, ProviderError> {
         let absolute = |path: &Path| {
             let path = std::path::absolute(path)?;
             match path.to_str() {
@@ -26,7 +31,7 @@ impl Places {
             }
         };
         let named = |path: &Path| absolute(path).map_err(ProviderError::io("use", path.display()));
-        Ok(Self { workers: named(workers)?, logs: named(logs)?, marker_prefix })
+        Ok(Self { workers: named(workers)?, logs: named(logs)?, marker_prefix, surroundings })
     }
 
     /// The directory of all workers.
@@ -59,10 +64,14 @@ impl Places {
         marker.strip_prefix(&self.marker_prefix)?.strip_prefix('/')
     }
 
-    /// Puts real directories in the place of [`Launch`]'s placeholders.
-    pub(super) fn expand(&self, name: &str, text: &str) -> String {
-        text.replace(Launch::WORKER_DIR, &self.worker(name).to_string_lossy())
-            .replace(Launch::LOG_DIR, &self.logs.to_string_lossy())
+    /// What one attempt finds on this machine.
+    pub(super) fn node(&self, name: &str) -> Node {
+        Node::here(&self.worker(name), &self.logs, |name| std::env::var(name).ok())
+    }
+
+    /// Where the processes run.
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 }
 
@@ -71,14 +80,14 @@ mod tests {
     use super::*;
 
     fn places() -> Places {
-        Places::new(Path::new("/c/workers"), Path::new("/c/log"), "/c".into()).unwrap()
+        Places::new(Path::new("/c/workers"), Path::new("/c/log"), "/c".into(), Surroundings::Machine).unwrap()
     }
 
     #[test]
     fn placeholders_become_directories_wherever_they_stand() {
         let text = "-Dlog.file=@KOBEL_LOG_DIR@/a.log:@KOBEL_WORKER_DIR@:@KOBEL_WORKER_DIR@/conf @KOBEL";
         let expected = "-Dlog.file=/c/log/a.log:/c/workers/tm-0.1:/c/workers/tm-0.1/conf @KOBEL";
-        assert_eq!(places().expand("tm-0.1", text), expected);
+        assert_eq!(places().node("tm-0.1").fill(text), expected);
     }
 
     #[test]
@@ -94,6 +103,6 @@ mod tests {
     fn directories_that_are_no_text_are_refused() {
         use std::os::unix::ffi::OsStrExt;
         let odd = Path::new(std::ffi::OsStr::from_bytes(b"/c/\xff"));
-        assert!(Places::new(odd, Path::new("/c"), String::new()).is_err());
+        assert!(Places::new(odd, Path::new("/c"), String::new(), Surroundings::Machine).is_err());
     }
 }

@@ -109,8 +109,9 @@ impl Process {
         }
     }
 
-    /// Signals the whole process group, unless its leader is dead. A living process holds its number
-    /// and so the number of the group. An adopted one could die between the check and the kill, and
+    /// Signals the whole process group, unless its leader is dead; of a process that leads none, as in
+    /// somebody else's container, that process alone. A living process holds its number and so the
+    /// number of the group. An adopted one could die between the check and the kill, and
     /// its number become another group's: for that the kernel, which hands out all other numbers
     /// first, would have to start that many processes within a microsecond.
     pub(super) fn signal_group(&self, signal: Signal) -> io::Result<()> {
@@ -118,7 +119,11 @@ impl Process {
         if self.fd.get_ref().is_dead_within(Duration::ZERO) {
             return Ok(());
         }
-        match rustix::process::kill_process_group(group, signal) {
+        let sent = match rustix::process::getpgid(Some(group)) {
+            Ok(leads) if leads == group => rustix::process::kill_process_group(group, signal),
+            _ => rustix::process::pidfd_send_signal(&self.fd.get_ref().0, signal),
+        };
+        match sent {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use kobel_plan::WorkerId;
+use kobel_plan::{Launch, WorkerId};
 use tracing::{info, warn};
 
 use super::{
@@ -13,12 +13,13 @@ use super::{
     places::Places,
     process::Process,
     record::Record,
-    scan::{Seen, kill_remains, own_processes},
+    scan::{Seen, kill_remains, own_processes, variable},
+    table::Note,
 };
 use crate::ProviderError;
 
 /// Takes over the living workers, and clears away what the dead ones left. Blocks on the disk.
-pub(super) fn recover(places: &Places) -> Result<Vec<(Key, Process)>, ProviderError> {
+pub(super) fn recover(places: &Places) -> Result<Vec<(Key, Process, Note)>, ProviderError> {
     let mut traces: BTreeMap<Key, Vec<Seen>> = BTreeMap::new();
     for key in recorded(places.workers())? {
         traces.entry(key).or_default();
@@ -34,7 +35,10 @@ pub(super) fn recover(places: &Places) -> Result<Vec<(Key, Process)>, ProviderEr
         let name = id.attempt_name(attempt);
         // In doubt, as without a pidfd to be had, nothing is cleared away: the worker may live.
         match revive(places, key, &seen).map_err(ProviderError::io("adopt", &name))? {
-            Some(process) => adopted.push((key, process)),
+            Some(process) => {
+                let note = variable(process.identity().pid, Launch::NOTE);
+                adopted.push((key, process, note));
+            }
             None => clear_away(places, &name),
         }
     }

@@ -53,6 +53,12 @@ impl Seen {
     }
 }
 
+/// A variable in the environment that a living process was started with, where it is text.
+pub(super) fn variable(pid: i32, name: &str) -> Option<String> {
+    let environ = ProcDir::new(pid).and_then(|dir| dir.environ()).ok()?;
+    environ.get(OsStr::new(name))?.to_str().map(String::from)
+}
+
 /// The marker in a process's environment. To overlook a worker would be to start it twice. But while
 /// a process starts another program, its environment reads as empty or cut short: then it is looked
 /// at again.

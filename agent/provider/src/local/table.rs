@@ -37,6 +37,9 @@ pub(super) enum Ask {
     Watch(mpsc::UnboundedSender<WorkerEvent>),
 }
 
+/// The [`kobel_plan::Launch::NOTE`] of an adopted worker, if it has one.
+pub(super) type Note = Option<String>;
+
 /// What a worker's own task has done.
 enum Step {
     Launched(Key, Result<Process, String>),
@@ -47,7 +50,7 @@ enum Step {
 struct Worker {
     /// The last thing that happened to it.
     last: WorkerEvent,
-    adopted: bool,
+    adopted: Option<Note>,
     deadline: watch::Sender<Deadline>,
 }
 
@@ -73,11 +76,11 @@ pub(super) struct Table {
 
 impl Table {
     /// A table of these adopted workers.
-    pub(super) fn new(places: Places, host: String, adopted: Vec<(Key, Process)>) -> Self {
+    pub(super) fn new(places: Places, host: String, adopted: Vec<(Key, Process, Note)>) -> Self {
         let mut table =
             Self { places, host, workers: BTreeMap::new(), watchers: Vec::new(), tasks: JoinSet::new() };
-        for (key, process) in adopted {
-            table.enter(key, true);
+        for (key, process, note) in adopted {
+            table.enter(key, Some(note));
             table.follow(key, process);
         }
         table
@@ -119,7 +122,7 @@ impl Table {
         }
         self.may_follow(id, attempt)?;
         self.workers.retain(|former, worker| former.0 != id || !worker.is_gone());
-        self.enter(key, false);
+        self.enter(key, None);
         let places = self.places.clone();
         // Not waited for when the provider is dropped meanwhile: the next one will adopt the process.
         let launched = tokio::task::spawn_blocking(move || launch(&places, &spec).map_err(|e| chain(&e)));
@@ -155,10 +158,11 @@ impl Table {
     }
 
     fn recovered(&self) -> Vec<Recovered> {
-        let adopted = self.workers.iter().filter(|(_, worker)| worker.adopted);
-        adopted
-            .map(|(&(id, attempt), worker)| Recovered { id, attempt, phase: worker.last.phase.clone() })
-            .collect()
+        let recovered = |(&(id, attempt), worker): (&Key, &Worker)| {
+            let note = worker.adopted.clone()?;
+            Some(Recovered { id, attempt, phase: worker.last.phase.clone(), note })
+        };
+        self.workers.iter().filter_map(recovered).collect()
     }
 
     fn advance(&mut self, step: Result<Step, JoinError>) {
@@ -172,10 +176,10 @@ impl Table {
         }
     }
 
-    fn enter(&mut self, key: Key, adopted: bool) {
-        let last = event(key, Phase::Pending);
+    fn enter(&mut self, key: Key, adopted: Option<Note>) {
+        let (last, is_new) = (event(key, Phase::Pending), adopted.is_none());
         self.workers.insert(key, Worker { last, adopted, deadline: watch::Sender::new(None) });
-        if !adopted {
+        if is_new {
             self.tell(key, Phase::Pending);
         }
     }

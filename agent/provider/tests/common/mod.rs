@@ -15,7 +15,7 @@ use kobel_plan::{Attempt, Launch, Resources, WorkerId, WorkerSpec};
 use kobel_provider::{
     Provider,
     contract::{Fixture, Output, Stranger},
-    local::{LocalProvider, ProcessIdentity},
+    local::{LocalProvider, ProcessIdentity, Surroundings},
 };
 
 /// A temporary directory with all that a provider has.
@@ -49,7 +49,7 @@ impl LocalFixture {
 /// Opens the provider of a fixture's directory.
 pub(crate) fn open(root: &Path) -> Arc<LocalProvider> {
     let marker = root.join("cluster").display().to_string();
-    LocalProvider::open(workers(root), root.join("log"), marker).unwrap()
+    LocalProvider::open(workers(root), root.join("log"), marker, Surroundings::Machine).unwrap()
 }
 
 fn workers(root: &Path) -> PathBuf {

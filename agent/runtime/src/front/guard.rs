@@ -1,7 +1,7 @@
 //! Who may read below `/kobel`: requests that name this machine, so that no page in a browser can
 //! read the cluster by having its own name resolve to loopback (DNS rebinding).
 
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -10,6 +10,7 @@ use axum::{
     response::Response,
 };
 use kobel_plan::FrontPlan;
+use subtle::ConstantTimeEq;
 
 use crate::{api::failure, host_name};
 
@@ -31,6 +32,29 @@ impl Names {
     }
 }
 
+/// What a request must bring along as `Authorization: Bearer …` to change the cluster.
+#[derive(Clone)]
+pub(super) struct Secret(Arc<str>);
+
+impl Secret {
+    pub(super) fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether the headers hold it. How long that takes to tell depends on no part of the secret.
+    fn is_in(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        !self.0.is_empty() && given.as_bytes().ct_eq(self.0.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
@@ -38,13 +62,23 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Lets through what only reads and calls this machine by its name.
-pub(super) async fn guard(State(names): State<Names>, request: Request, next: Next) -> Response {
+/// Lets through what only reads and calls this machine by its name, and what changes something with the
+/// secret.
+pub(super) async fn guard(
+    State((names, secret)): State<(Names, Option<Secret>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     match host(request.headers()) {
         Some(host) if names.admit(host) => {}
         _ => return failure(StatusCode::FORBIDDEN, "the Host header names another machine"),
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if let (false, Some(secret)) = (reads, &secret) {
+        if !secret.is_in(request.headers()) {
+            return failure(StatusCode::UNAUTHORIZED, "to change the cluster takes its secret");
+        }
+    } else if !reads {
         let error = "here the cluster can only be read: use the Unix socket, that is, the kobel command";
         return failure(StatusCode::METHOD_NOT_ALLOWED, error);
     }

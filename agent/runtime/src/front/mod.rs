@@ -16,13 +16,16 @@ use axum::{
     routing::any,
 };
 use kobel_plan::{
-    FrontPlan,
+    FrontPlan, PortChoice,
     api::{PREFIX, StopCause, StopRequest},
 };
 use tokio::{net::TcpListener, sync::watch};
 
+use self::guard::Secret;
+
 use crate::{
     api::{failure, reading},
+    control,
     handle::Handle,
     ports,
 };
@@ -38,6 +41,8 @@ pub(crate) struct Front {
     /// One listener per address, `localhost` having two.
     pub(crate) listeners: Vec<TcpListener>,
     names: guard::Names,
+    /// Opens, over TCP, what changes the cluster; without it nothing does.
+    secret: Option<Secret>,
 }
 
 /// Why there is no front.
@@ -51,21 +56,25 @@ pub enum FrontError {
     Listen(#[source] io::Error),
 }
 
-/// Binds the front: for a returning agent on the port it had, if that is free still.
+/// Binds the front: for a returning agent on the port it had. Should another process have taken that
+/// one meanwhile, another port has to do, whatever the user asked for: a cluster whose agent does not
+/// come back has nobody to look after it.
 pub(crate) fn bind(plan: &FrontPlan, former: Option<u16>) -> Result<Front, FrontError> {
-    let pinned = |port| kobel_plan::PortChoice::Pinned { from: port, to: port };
-    let again = former.and_then(|port| ports::bind("the front", &plan.bind, pinned(port)).ok());
-    let ports::Bound { port, listeners, .. } = match again {
-        Some(bound) => bound,
-        None => ports::bind("the front", &plan.bind, plan.port).map_err(FrontError::Bind)?,
+    let bound = |choice| ports::bind("the front", &plan.bind, choice);
+    let bound = match former {
+        None => bound(plan.port),
+        Some(port) => bound(PortChoice::Pinned { from: port, to: port })
+            .or_else(|_| bound(plan.port))
+            .or_else(|_| bound(PortChoice::Free)),
     };
+    let ports::Bound { port, listeners, .. } = bound.map_err(FrontError::Bind)?;
     let listen = |listener: std::net::TcpListener| {
         listener.set_nonblocking(true)?;
         TcpListener::from_std(listener)
     };
     let listeners =
         listeners.into_iter().map(listen).collect::<Result<_, _>>().map_err(FrontError::Listen)?;
-    Ok(Front { port, listeners, names: guard::Names::of(plan) })
+    Ok(Front { port, listeners, names: guard::Names::of(plan), secret: None })
 }
 
 /// The URL that people are shown.
@@ -77,16 +86,28 @@ pub(crate) fn url(plan: &FrontPlan, port: u16) -> String {
 }
 
 impl Front {
+    /// The same, with what changes the cluster open to who knows the secret.
+    pub(crate) fn with_secret(self, secret: String) -> Self {
+        Self { secret: Some(Secret::new(secret)), ..self }
+    }
+
     /// Its routes.
     pub(crate) fn routes(&self, handle: Handle, upstream: Upstream) -> Router {
         let nothing =
             async |uri: Uri| failure(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()));
-        let own = reading()
+        let own = match &self.secret {
+            Some(_) => reading().merge(control::changing()),
+            None => reading(),
+        };
+        let own = own
             .route(PREFIX, any(async || (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, "kobel/")])))
             .route("/kobel/", any(page::page))
             .route("/kobel/{*rest}", any(nothing))
             .with_state(handle.clone())
-            .route_layer(middleware::from_fn_with_state(self.names.clone(), guard::guard));
+            .route_layer(middleware::from_fn_with_state(
+                (self.names.clone(), self.secret.clone()),
+                guard::guard,
+            ));
         let flink = async move |request: Request| {
             if ends_the_cluster(&request) {
                 stop(&handle).await

@@ -1,8 +1,10 @@
 //! The whole agent over a scripted provider: what it asks for, what it tells, how it ends.
 
+mod returning;
+
 use std::time::Duration;
 
-use kobel_plan::{ClusterState, Exit, Status, WorkerId, api::ScaleRequest};
+use kobel_plan::{ClusterState, EventKind, Exit, PortChoice, Status, WorkerId, api::ScaleRequest};
 use kobel_provider::Outcome;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -37,7 +39,10 @@ impl Fixture {
         let mut plan = plan(path);
         change(&mut plan);
         fs::create_dir_all(&plan.log_dir).unwrap();
-        let agent = tokio::spawn(govern(plan, dir.clone(), Arc::new(world.clone())));
+        if !dir.plan().exists() {
+            fs::write(dir.plan(), serde_json::to_vec(&plan).unwrap()).unwrap();
+        }
+        let agent = tokio::spawn(govern(plan, dir.clone(), Arc::new(world.clone()), None));
         let mut socket = soon("the socket", async {
             loop {
                 match UnixStream::connect(dir.socket()).await {
@@ -107,6 +112,13 @@ impl Fixture {
 
 fn port_of(status: &Status) -> u16 {
     status.rest_url.as_ref().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+}
+
+/// Nothing changes any more, so no write of the record is under way.
+fn is_quiet(status: &Status) -> bool {
+    let known =
+        status.masters.len() == 1 && status.task_managers.list.len() == status.task_managers.running as usize;
+    status.state == ClusterState::Ready && known
 }
 
 fn reason(status: &Status) -> &str {
@@ -226,66 +238,13 @@ async fn a_worker_is_replaced_on_request_and_no_failure_is_counted() {
     let gone = agent.state(ClusterState::Degraded).await;
     assert!(gone.reason.is_some());
     assert_eq!(agent.state(ClusterState::Ready).await.failovers, 0, "nobody failed");
-    assert!(agent.world.live().contains(&"jm-0.2".to_string()), "{:?}", agent.world.live());
+    assert_eq!(agent.world.live(), ["jm-0.2", "tm-0.1", "tm-1.8"], "the TaskManagers stay");
     assert_eq!(agent.post("/kobel/v1/restart", r#"{"worker":"tm-2"}"#).await, 404);
     // Workers that take their time keep the ending cluster there to be asked.
     agent.world.be_stubborn();
     agent.stop(60_000, "stop").await;
     assert_eq!(agent.post("/kobel/v1/restart", r#"{"worker":"tm-0"}"#).await / 100, 4);
     agent.stop(0, "kill").await;
-    agent.ended().await;
-}
-
-#[tokio::test]
-async fn a_returning_agent_takes_its_workers_and_its_port_over() {
-    let tmp = tempfile::tempdir().unwrap();
-    let mut agent = Fixture::start_in(tmp.path(), World::default(), |_| {}).await;
-    let before = agent.state(ClusterState::Ready).await;
-    agent.kill_agent().await;
-    // Meanwhile one worker dies.
-    agent.world.die(WorkerId::tm(0), Exit::Signal(9));
-    agent.world.asked();
-
-    let mut agent = Fixture::start_in(tmp.path(), agent.world.clone(), |_| {}).await;
-    agent.state(ClusterState::Degraded).await;
-    let after = agent.state(ClusterState::Ready).await;
-    assert_eq!(agent.world.asked(), ["ensure tm-0.2"]);
-    assert_eq!(
-        (port_of(&after), after.started_at, after.failovers),
-        (port_of(&before), before.started_at, 0)
-    );
-    agent.stop(0, "stop").await;
-    agent.ended().await;
-}
-
-#[tokio::test]
-async fn an_agent_that_died_over_the_end_goes_on_ending() {
-    let tmp = tempfile::tempdir().unwrap();
-    let world = World::default();
-    let mut agent = Fixture::start_in(tmp.path(), world.clone(), |_| {}).await;
-    agent.state(ClusterState::Ready).await;
-    world.be_stubborn();
-    agent.stop(60_000, "stop").await;
-    agent.state(ClusterState::Stopping).await;
-    agent.kill_agent().await;
-    let agent = Fixture::start_in(tmp.path(), world, |_| {}).await;
-    agent.stop(0, "kill").await;
-    assert_eq!(reason(&agent.ended().await.0), "killed by `kobel kill`");
-}
-
-#[tokio::test]
-async fn without_a_record_found_workers_are_replaced_never_doubled() {
-    let tmp = tempfile::tempdir().unwrap();
-    let mut agent = Fixture::start_in(tmp.path(), World::default(), |_| {}).await;
-    // Until nothing changes any more, so that no write of the record is under way.
-    let quiet = |status: &Status| status.state == ClusterState::Ready && status.task_managers.list.len() == 2;
-    agent.until("ready with every process known", |status| quiet(status) && status.masters.len() == 1).await;
-    agent.kill_agent().await;
-    fs::write(agent.dir.record(), "{").unwrap();
-    let mut agent = Fixture::start_in(tmp.path(), agent.world.clone(), |_| {}).await;
-    agent.state(ClusterState::Ready).await;
-    assert_eq!(agent.world.live(), ["jm-0.2", "tm-0.2", "tm-1.2"]);
-    agent.stop(0, "stop").await;
     agent.ended().await;
 }
 
@@ -329,7 +288,8 @@ async fn a_plan_that_cannot_be_carried_out_starts_nothing() {
         let mut plan = plan(tmp.path());
         change(&mut plan);
         let world = World::default();
-        let error = govern(plan, ClusterDir::new(tmp.path()), Arc::new(world.clone())).await.unwrap_err();
+        let error =
+            govern(plan, ClusterDir::new(tmp.path()), Arc::new(world.clone()), None).await.unwrap_err();
         assert!(chain(&error).contains(expected), "{}", chain(&error));
         assert_eq!((world.asked(), ClusterDir::new(tmp.path()).record().exists()), (vec![], false));
     }

@@ -11,6 +11,7 @@ use crate::{
     error::chain,
     handle::Refusal,
     ports::{PortError, Ports},
+    recall::Note,
     reconcile::{Action, Decision, End, Worker, is_wanted},
     record::{EndKind, Ending},
     words::last_words,
@@ -147,9 +148,12 @@ impl Supervisor {
         id: WorkerId,
         attempt: Attempt,
     ) -> Result<WorkerSpec, kobel_flink::LaunchError> {
+        let note = Note { plan: self.stamp, ports: *ports, front: self.record.front_port };
         let ports = JobManagerPorts { rpc: ports.rpc, rest: ports.rest };
         let marker = format!("{}/{}", self.dir.path().display(), id.attempt_name(attempt));
-        worker_spec(&self.plan, &ports, id, attempt, &marker)
+        let mut spec = worker_spec(&self.plan, &ports, id, attempt, &marker)?;
+        note.leave_with(&mut spec);
+        Ok(spec)
     }
 
     /// The JobManager's ports: those it had. If another process took them while it was down, or from

@@ -13,7 +13,7 @@ use std::{
 use futures_util::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use kobel_plan::{
-    ClusterDir, ClusterEvent, ClusterPlan, EventKind, Role, Status, WorkerEvent, WorkerId,
+    ClusterDir, ClusterEvent, ClusterPlan, EventKind, Phase, Role, Status, WorkerEvent, WorkerId,
     api::{StopCause, StopRequest},
 };
 use kobel_provider::{Provider, Recovered};
@@ -23,6 +23,7 @@ use crate::{
     handle::{Refusal, Request, scaled},
     observe::{Heard, Observation, Question, Target},
     ports::Reservation,
+    recall::{Note, PlanStamp},
     reconcile::{News, Table, Worker, is_wanted},
     record::{EndKind, Ending, Record, Timeline},
 };
@@ -40,6 +41,8 @@ pub(crate) struct Supervisor {
     timeline: Timeline,
     /// The living JobManager's last answer.
     observed: Option<Observation>,
+    /// Of the plan, for the workers to know whose they are.
+    stamp: PlanStamp,
     /// Holds the JobManager's ports against other agents.
     reserved: Vec<Reservation>,
     /// When an action that the provider refused is to be tried again.
@@ -113,7 +116,7 @@ impl Supervisor {
         if record.ever_ready {
             table.was_ready();
         }
-        let timeline = Timeline::new(&dir);
+        let (timeline, stamp) = (Timeline::new(&dir), PlanStamp::of(&dir));
         // A former agent may have died over the end.
         let give_up_at = record.ending.as_ref().map(|ending| Instant::now() + ending.grace + GIVE_UP);
         let (observed, reserved, retry_at) = (None, vec![], None);
@@ -124,6 +127,7 @@ impl Supervisor {
             record,
             table,
             timeline,
+            stamp,
             observed,
             reserved,
             retry_at,
@@ -133,25 +137,47 @@ impl Supervisor {
         }
     }
 
-    /// Takes over workers that a former agent left. Without knowing their ports they are of no use:
-    /// then they are let go, and new ones come in their place.
-    pub(crate) async fn adopt(&mut self, recovered: Vec<Recovered>) {
+    /// Takes over workers that a former agent left, whose front had this port. Workers that do not
+    /// know the cluster's ports are of no use: they are let go, and new ones come in their place.
+    pub(crate) async fn adopt(&mut self, recovered: Vec<Recovered>, former_port: Option<u16>) {
         self.event(EventKind::AgentStarted, None, format!("agent {} took charge", std::process::id()));
-        for Recovered { id, attempt, phase } in recovered {
-            let event = WorkerEvent { id, attempt, at: Timestamp::now(), phase };
-            let news = self.table.saw(&event, Instant::now());
+        if let Some(former) = former_port.filter(|former| *former != self.record.front_port) {
+            let now = self.record.status.rest_url.clone().unwrap_or_default();
+            tracing::warn!(former, now, "another process has taken the front's port");
             self.event(
-                EventKind::WorkerAdopted,
-                Some(id),
-                format!("{} was taken over", id.attempt_name(attempt)),
+                EventKind::FrontMoved,
+                None,
+                format!("port {former} was taken by another process: the cluster's address is now {now}"),
             );
-            if news == News::Ghost {
+        }
+        for worker in recovered {
+            let fits = self.has_use_for(&worker);
+            let Recovered { id, attempt, phase, note: _ } = worker;
+            let (name, event) =
+                (id.attempt_name(attempt), WorkerEvent { id, attempt, at: Timestamp::now(), phase });
+            let news = self.table.saw(&event, Instant::now());
+            if let Phase::Exited(exit) = &event.phase {
+                self.event(EventKind::WorkerExited, Some(id), format!("{name} {exit}"));
+            } else if news == News::Ghost {
                 self.let_ghost_go(&event).await;
-            } else if self.record.job_manager_ports.is_none() {
+            } else if fits {
+                self.event(EventKind::WorkerAdopted, Some(id), format!("{name} was taken over"));
+            } else {
+                tracing::warn!(worker = name, "it does not know the cluster's ports: replacing it");
                 self.release(id, attempt, Duration::ZERO).await;
             }
         }
         self.publish().await;
+    }
+
+    /// Whether a worker that was found knows this cluster's ports. One that a former version launched
+    /// does not say; it has those in the record, if there was one.
+    fn has_use_for(&self, worker: &Recovered) -> bool {
+        let (ports, known) = (self.record.job_manager_ports, self.record.attempts.contains_key(&worker.id));
+        match Note::of(worker) {
+            Some(note) => note.plan == self.stamp && Some(note.ports) == ports,
+            None => known && ports.is_some(),
+        }
     }
 
     /// Runs the cluster until it is over: no worker is left. What then is to be told, [`Self::finish`]

@@ -38,7 +38,7 @@ impl Supervisor {
             EndKind::Killed => Outcome::Killed,
             EndKind::Failed => Outcome::Failed,
         };
-        if let Err(error) = self.provider.finish(outcome).await {
+        if let Err(error) = self.provider.finish(outcome, &ending.reason).await {
             tracing::warn!(error = chain(&error), "the provider could not finish");
         }
         let mut status = Status { state: ending.state(), reason: Some(ending.reason), ..self.status() };

@@ -55,6 +55,8 @@ pub(crate) fn plan(dir: &Path) -> ClusterPlan {
         java: JavaHome { home: "/nowhere/java".into(), version: 17 },
         wanted: Wanted { job_managers: 1, task_managers: 2 },
         conf: Default::default(),
+        origins: Default::default(),
+        hadoop: Default::default(),
         dialect: Dialect::Standard,
         job_manager: RolePlan::default(),
         task_manager: RolePlan::default(),
@@ -63,5 +65,6 @@ pub(crate) fn plan(dir: &Path) -> ClusterPlan {
         front: FrontPlan { bind: "localhost".into(), address: "localhost".into(), port: PortChoice::Free },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
+        yarn: None,
     }
 }

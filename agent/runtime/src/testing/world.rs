@@ -10,10 +10,12 @@ use async_trait::async_trait;
 use axum::{Json, Router, routing::get};
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
-use kobel_plan::{Attempt, Exit, Phase, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec};
+use kobel_plan::{
+    Attempt, Exit, Launch, Phase, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec,
+};
 use kobel_provider::{Outcome, Provider, ProviderError, Recovered};
 use serde_json::json;
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 type Key = (WorkerId, Attempt);
 
@@ -23,12 +25,20 @@ pub(crate) struct World(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    live: BTreeMap<Key, Option<AbortHandle>>,
+    live: BTreeMap<Key, Worker>,
     watchers: Vec<mpsc::UnboundedSender<WorkerEvent>>,
     asked: Vec<String>,
     finished: Option<Outcome>,
     doomed: Option<(WorkerId, Exit)>,
     stubborn: bool,
+}
+
+/// A living worker.
+#[derive(Debug)]
+struct Worker {
+    /// The REST server of a JobManager.
+    server: Option<JoinHandle<()>>,
+    note: Option<String>,
 }
 
 impl World {
@@ -46,7 +56,7 @@ impl World {
     pub(crate) fn die(&self, id: WorkerId, exit: Exit) {
         let mut inner = self.lock();
         let key = *inner.live.keys().find(|key| key.0 == id).unwrap();
-        inner.end(key, exit);
+        inner.end(self, key, exit);
     }
 
     /// Names of the living attempts.
@@ -62,6 +72,11 @@ impl World {
     /// What `finish` was told.
     pub(crate) fn finished(&self) -> Option<Outcome> {
         self.lock().finished
+    }
+
+    /// The workers lose what they know, as if a version before this one had launched them.
+    pub(crate) fn forget_notes(&self) {
+        self.lock().live.values_mut().for_each(|worker| worker.note = None);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -99,11 +114,16 @@ impl Inner {
         self.watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
     }
 
-    fn end(&mut self, key: Key, exit: Exit) {
-        if let Some(server) = self.live.remove(&key) {
-            server.inspect(AbortHandle::abort);
-            self.tell(key, Phase::Exited(exit));
-        }
+    fn end(&mut self, world: &World, key: Key, exit: Exit) {
+        let Some(worker) = self.live.remove(&key) else { return };
+        let Some(server) = worker.server else { return self.tell(key, Phase::Exited(exit)) };
+        server.abort();
+        let world = world.clone();
+        // As with a real process, its port is free before its end is told.
+        tokio::spawn(async move {
+            let _ = server.await;
+            world.lock().tell(key, Phase::Exited(exit));
+        });
     }
 }
 
@@ -131,22 +151,28 @@ impl Provider for World {
     }
 
     async fn recover(&self) -> Result<Vec<Recovered>, ProviderError> {
-        let live = self.lock().live.keys().copied().collect::<Vec<_>>();
-        Ok(live.into_iter().map(|(id, attempt)| Recovered { id, attempt, phase: running() }).collect())
+        let recovered = |(&(id, attempt), worker): (&Key, &Worker)| Recovered {
+            id,
+            attempt,
+            phase: running(),
+            note: worker.note.clone(),
+        };
+        Ok(self.lock().live.iter().map(recovered).collect())
     }
 
     async fn ensure(&self, spec: WorkerSpec) -> Result<(), ProviderError> {
         let key = (spec.id, spec.attempt);
-        let server = (spec.id.role == Role::JobManager)
-            .then(|| tokio::spawn(self.clone().serve(rest_port(&spec))).abort_handle());
+        let server =
+            (spec.id.role == Role::JobManager).then(|| tokio::spawn(self.clone().serve(rest_port(&spec))));
+        let note = spec.launch.env.get(Launch::NOTE).cloned();
         let mut inner = self.lock();
         inner.asked.push(format!("ensure {}", spec.name()));
         assert!(!inner.live.keys().any(|live| live.0 == spec.id), "{} has a living sibling", spec.name());
-        inner.live.insert(key, server);
+        inner.live.insert(key, Worker { server, note });
         inner.tell(key, Phase::Pending);
         inner.tell(key, running());
         if let Some((_, exit)) = inner.doomed.clone().filter(|(id, _)| *id == spec.id) {
-            inner.end(key, exit);
+            inner.end(self, key, exit);
         }
         Ok(())
     }
@@ -155,7 +181,7 @@ impl Provider for World {
         let mut inner = self.lock();
         inner.asked.push(format!("release {} {grace:?}", id.attempt_name(attempt)));
         if !inner.stubborn || grace.is_zero() {
-            inner.end((id, attempt), Exit::Released);
+            inner.end(self, (id, attempt), Exit::Released);
         }
         Ok(())
     }
@@ -171,7 +197,7 @@ impl Provider for World {
         stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) }).boxed()
     }
 
-    async fn finish(&self, outcome: Outcome) -> Result<(), ProviderError> {
+    async fn finish(&self, outcome: Outcome, _reason: &str) -> Result<(), ProviderError> {
         self.lock().finished = Some(outcome);
         Ok(())
     }

@@ -1,0 +1,299 @@
+//! The workers that live in containers and what YARN has given for them: pure decisions, no I/O.
+//!
+//! ```text
+//!            granted, file there         the node took it
+//! Waiting ──────────────────────► Starting ──────────────► Running
+//!    │ released                       │ released               │ released
+//!    ▼                                ▼                        ▼
+//!   gone                           Leaving ──completed──► gone (Released)
+//! ```
+//! A worker that is gone stays in the table until its next attempt is asked for, so that late watchers
+//! hear of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kobel_hadoop_rpc::yarn::{
+    Allocated, Ask, Completed, Container, ContainerId, Granted, LocalResource, NodeId, Outbox, Place,
+    Resource,
+};
+use kobel_plan::{Attempt, Exit, Phase, Resources, WorkerEvent, WorkerId};
+
+use super::exit;
+use crate::ProviderError;
+
+/// One process of a worker.
+pub(super) type Key = (WorkerId, Attempt);
+
+/// What is to be done next, in order.
+#[derive(Debug, PartialEq)]
+pub(super) enum Effect {
+    /// Start the worker in its container.
+    Start(Key, Box<Granted>, LocalResource),
+    /// Ask the process of a container to go.
+    Terminate(Key, NodeId, ContainerId),
+    /// Tell who watches.
+    Tell(WorkerEvent),
+}
+
+/// The workers and their containers.
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    workers: BTreeMap<Key, Worker>,
+    profiles: Vec<Resources>,
+    /// What is to be said to the ResourceManager.
+    pub(super) outbox: Outbox,
+}
+
+#[derive(Debug)]
+struct Worker {
+    priority: i32,
+    /// The file that tells the container what to run, once it lies where the node can fetch it.
+    spec: Option<LocalResource>,
+    stage: Stage,
+    last: WorkerEvent,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// No container yet.
+    Waiting,
+    /// A container, and no file yet to start it with.
+    Granted(Box<Granted>),
+    /// The node was asked to start it, or has done so.
+    Placed { container: ContainerId, node: NodeId, leaving: bool },
+    /// Over.
+    Gone,
+}
+
+impl Fleet {
+    /// Makes room for a worker: its container is asked for with the next heartbeat.
+    pub(super) fn want(&mut self, key: Key, size: Resources) -> Result<Vec<Effect>, ProviderError> {
+        if self.workers.contains_key(&key) {
+            return Ok(Vec::new());
+        }
+        self.may_follow(key)?;
+        self.workers.retain(|former, worker| former.0 != key.0 || !matches!(worker.stage, Stage::Gone));
+        let priority = self.priority(size);
+        let last = event(key, Phase::Pending);
+        self.workers.insert(key, Worker { priority, spec: None, stage: Stage::Waiting, last: last.clone() });
+        self.ask(priority);
+        Ok(vec![Effect::Tell(last)])
+    }
+
+    /// Attempts only rise, and one at a time is wanted.
+    fn may_follow(&self, (id, attempt): Key) -> Result<(), ProviderError> {
+        for (&(_, former), worker) in self.workers.iter().filter(|(key, _)| key.0 == id) {
+            if former > attempt {
+                return Err(ProviderError::Superseded { id, attempt, newer: former });
+            }
+            if !matches!(worker.stage, Stage::Gone | Stage::Placed { leaving: true, .. }) {
+                return Err(ProviderError::NotReleased { id, attempt, living: former });
+            }
+        }
+        Ok(())
+    }
+
+    /// The size is no part of what the scheduler tells asks apart by, so each has a priority of its own.
+    fn priority(&mut self, size: Resources) -> i32 {
+        let known = self.profiles.iter().position(|known| *known == size);
+        let index = known.unwrap_or_else(|| {
+            self.profiles.push(size);
+            self.profiles.len() - 1
+        });
+        i32::try_from(index).unwrap_or(i32::MAX - 1) + 1
+    }
+
+    /// Says how many containers of a profile are still wanted.
+    fn ask(&mut self, priority: i32) {
+        let waits = |worker: &&Worker| worker.priority == priority && matches!(worker.stage, Stage::Waiting);
+        let count = self.workers.values().filter(waits).count();
+        let Some(size) = usize::try_from(priority - 1).ok().and_then(|index| self.profiles.get(index)) else {
+            return;
+        };
+        self.outbox.ask(Ask {
+            priority,
+            allocation_id: None,
+            place: Place::Any,
+            size: container_size(*size),
+            count: i32::try_from(count).unwrap_or(i32::MAX),
+            node_label: None,
+        });
+    }
+
+    /// The file of a worker lies ready, or could not be put there.
+    pub(super) fn shipped(&mut self, key: Key, file: Result<LocalResource, String>) -> Vec<Effect> {
+        let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
+        match file {
+            Ok(file) => {
+                worker.spec = Some(file);
+                self.start_if_ready(key)
+            }
+            Err(diagnostics) => self.give_up(key, Exit::LaunchFailed { diagnostics }),
+        }
+    }
+
+    /// The ResourceManager answered a heartbeat.
+    pub(super) fn answered(&mut self, answer: Allocated) -> Vec<Effect> {
+        self.outbox.answered(&answer);
+        let mut effects = Vec::new();
+        for granted in answer.granted {
+            effects.extend(self.granted(granted));
+        }
+        for completed in answer.completed {
+            effects.extend(self.completed(&completed));
+        }
+        for container in answer.running {
+            self.stray(&container);
+        }
+        effects
+    }
+
+    /// A container goes to the first worker that waits for one like it. One that nobody waits for goes
+    /// back at once.
+    fn granted(&mut self, granted: Granted) -> Vec<Effect> {
+        let container = &granted.container;
+        let waits =
+            |worker: &Worker| worker.priority == container.priority && matches!(worker.stage, Stage::Waiting);
+        let Some((key, worker)) = self.workers.iter_mut().find(|(_, worker)| waits(worker)) else {
+            tracing::info!(container = %container.id, "gives back a container that nobody waits for");
+            self.outbox.release(container.id);
+            return Vec::new();
+        };
+        let key = *key;
+        worker.stage = Stage::Granted(Box::new(granted));
+        self.start_if_ready(key)
+    }
+
+    fn start_if_ready(&mut self, key: Key) -> Vec<Effect> {
+        let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
+        let (Stage::Granted(granted), Some(spec)) = (&worker.stage, &worker.spec) else { return Vec::new() };
+        let (granted, spec) = (granted.clone(), spec.clone());
+        let Container { id, node, .. } = &granted.container;
+        worker.stage = Stage::Placed { container: *id, node: node.clone(), leaving: false };
+        vec![Effect::Start(key, granted, spec)]
+    }
+
+    /// The node took the container on, or refused it.
+    pub(super) fn started(&mut self, key: Key, outcome: Result<(), String>) -> Vec<Effect> {
+        let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
+        let Stage::Placed { container, node, leaving } = &worker.stage else { return Vec::new() };
+        match outcome {
+            Ok(()) if *leaving => vec![Effect::Terminate(key, node.clone(), *container)],
+            Ok(()) => {
+                let (host, container) = (node.host.clone(), Some(container.to_string()));
+                let last = event(key, Phase::Running { host, pid: None, container });
+                worker.last = last.clone();
+                vec![Effect::Tell(last)]
+            }
+            Err(diagnostics) => self.give_up(key, Exit::LaunchFailed { diagnostics }),
+        }
+    }
+
+    /// A container ended; the same end may be told twice.
+    fn completed(&mut self, completed: &Completed) -> Vec<Effect> {
+        let is_in = |worker: &Worker| matches!(&worker.stage, Stage::Placed { container, .. } if *container == completed.id);
+        let Some((key, worker)) = self.workers.iter().find(|(_, worker)| is_in(worker)) else {
+            return Vec::new();
+        };
+        let leaving = matches!(worker.stage, Stage::Placed { leaving: true, .. });
+        let exit = if leaving { Exit::Released } else { exit::of_container(completed) };
+        let key = *key;
+        self.gone(key, exit)
+    }
+
+    /// A container that runs and belongs to no worker of ours: a former attempt's.
+    pub(super) fn stray(&mut self, container: &Container) {
+        let is_in = |worker: &Worker| matches!(&worker.stage, Stage::Placed { container: c, .. } if *c == container.id);
+        if !self.workers.values().any(is_in) {
+            tracing::info!(container = %container.id, node = %container.node, "lets a former attempt's container go");
+            self.outbox.release(container.id);
+        }
+    }
+
+    /// A worker is not wanted any more.
+    pub(super) fn release(&mut self, key: Key) -> Vec<Effect> {
+        let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
+        match &mut worker.stage {
+            Stage::Waiting | Stage::Granted(_) => self.give_up(key, Exit::Released),
+            Stage::Placed { container, node, leaving } if !*leaving => {
+                *leaving = true;
+                // One that the node has not taken on yet is asked to go as soon as it is.
+                let runs = matches!(worker.last.phase, Phase::Running { .. });
+                let effect = Effect::Terminate(key, node.clone(), *container);
+                runs.then_some(effect).into_iter().collect()
+            }
+            Stage::Placed { .. } | Stage::Gone => Vec::new(),
+        }
+    }
+
+    /// A leaving worker is to go sooner than was said.
+    pub(super) fn hasten(&self, key: Key) -> Option<Effect> {
+        match &self.workers.get(&key)?.stage {
+            Stage::Placed { container, node, leaving: true } => {
+                Some(Effect::Terminate(key, node.clone(), *container))
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives back what a worker has and tells its end.
+    fn give_up(&mut self, key: Key, exit: Exit) -> Vec<Effect> {
+        let Some(worker) = self.workers.get(&key) else { return Vec::new() };
+        match &worker.stage {
+            Stage::Granted(granted) => self.outbox.release(granted.container.id),
+            Stage::Placed { container, .. } => self.outbox.release(*container),
+            Stage::Waiting => {}
+            Stage::Gone => return Vec::new(),
+        }
+        self.gone(key, exit)
+    }
+
+    fn gone(&mut self, key: Key, exit: Exit) -> Vec<Effect> {
+        let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
+        let last = event(key, Phase::Exited(exit));
+        worker.stage = Stage::Gone;
+        worker.last = last.clone();
+        let priority = worker.priority;
+        let is_replaced = self.workers.keys().any(|other| other.0 == key.0 && other.1 > key.1);
+        if is_replaced {
+            self.workers.remove(&key);
+        }
+        self.ask(priority);
+        vec![Effect::Tell(last)]
+    }
+
+    /// A heartbeat was refused as a whole, for these asks: who waits for such a container cannot have one.
+    pub(super) fn refused(&mut self, why: &str) -> Vec<Effect> {
+        let asks = self.outbox.refused();
+        let waits = |worker: &Worker| {
+            matches!(worker.stage, Stage::Waiting) && asks.iter().any(|ask| ask.priority == worker.priority)
+        };
+        let keys: Vec<Key> =
+            self.workers.iter().filter(|(_, worker)| waits(worker)).map(|(key, _)| *key).collect();
+        let exit = || Exit::LaunchFailed { diagnostics: why.to_string() };
+        keys.into_iter().flat_map(|key| self.give_up(key, exit())).collect()
+    }
+
+    /// Whether a container is being waited for.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.workers
+            .values()
+            .any(|worker| !matches!(worker.stage, Stage::Gone | Stage::Placed { leaving: false, .. }))
+    }
+
+    /// The last that happened to each worker.
+    pub(super) fn present(&self) -> impl Iterator<Item = &WorkerEvent> {
+        self.workers.values().map(|worker| &worker.last)
+    }
+}
+
+fn event((id, attempt): Key, phase: Phase) -> WorkerEvent {
+    WorkerEvent { id, attempt, at: Timestamp::now(), phase }
+}
+
+/// YARN counts memory in MiB; a part of one is one more.
+fn container_size(size: Resources) -> Resource {
+    let mib = size.memory_bytes.div_ceil(1 << 20);
+    Resource::new(i64::try_from(mib).unwrap_or(i64::MAX), i32::try_from(size.vcores).unwrap_or(i32::MAX))
+}

@@ -1,0 +1,150 @@
+//! Containers of Hadoop YARN, got by an ApplicationMaster: this process.
+//!
+//! The JobManager is a child in the master's own container, so that YARN ends both together;
+//! TaskManagers have containers of their own, in which `kobel exec` starts them.
+
+mod exit;
+mod fleet;
+mod nodes;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
+use kobel_hadoop_rpc::yarn::{Launch, LocalResource, MasterError, Registration, Scheduler};
+use kobel_plan::{Attempt, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{Outcome, Provider, ProviderError, Recovered, local::LocalProvider};
+use task::{Ask, Task};
+
+/// Brings a file to where the nodes can fetch it.
+#[async_trait]
+pub trait Courier: Send + Sync + fmt::Debug {
+    /// Puts a file of this application's own there, for nobody else to read.
+    async fn deliver(&self, name: &str, contents: Vec<u8>) -> Result<LocalResource, String>;
+
+    /// Takes it away again; what cannot be taken away goes with the application.
+    async fn discard(&self, name: &str);
+}
+
+/// What a master needs to get containers.
+#[derive(Debug)]
+pub struct Master {
+    /// The ResourceManager.
+    pub scheduler: Scheduler,
+    /// Where this master is reached.
+    pub registration: Registration,
+    /// What every worker's container runs: command, environment, files, credentials. The worker's own
+    /// file comes on top, as [`Master::SPEC`].
+    pub launch: Launch,
+    /// Brings the workers' own files to the nodes.
+    pub courier: Arc<dyn Courier>,
+    /// How long the ResourceManager may be silent before this master must take it that another attempt
+    /// was started.
+    pub patience: Duration,
+}
+
+impl Master {
+    /// The link in a worker's container to the JSON of its [`WorkerSpec`].
+    pub const SPEC: &'static str = "worker.json";
+}
+
+/// The provider `yarn`.
+pub struct YarnProvider {
+    masters: Arc<LocalProvider>,
+    largest: Resources,
+    asks: mpsc::UnboundedSender<Ask>,
+    fenced: watch::Receiver<Option<String>>,
+}
+
+impl YarnProvider {
+    /// Registers this master. Containers of a former attempt are let go: without high availability their
+    /// TaskManagers have lost their JobManager for good.
+    pub async fn open(mut master: Master, masters: Arc<LocalProvider>) -> Result<Arc<Self>, MasterError> {
+        let registered = master.scheduler.register(&master.registration).await?;
+        let largest = resources(&registered.largest);
+        tracing::info!(queue = registered.queue, largest = %registered.largest, "registered at YARN");
+        let (asks, asked) = mpsc::unbounded_channel();
+        let (fence, fenced) = watch::channel(None);
+        tokio::spawn(Task::new(master, registered, fence).run(asked));
+        Ok(Arc::new(Self { masters, largest, asks, fenced }))
+    }
+
+    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, ProviderError> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(ask(reply)).map_err(|_| ProviderError::Ended)?;
+        answer.await.map_err(|_| ProviderError::Ended)
+    }
+}
+
+impl fmt::Debug for YarnProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("YarnProvider").field("masters", &self.masters).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Provider for YarnProvider {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Yarn
+    }
+
+    async fn limits(&self) -> Result<Resources, ProviderError> {
+        Ok(self.largest)
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, ProviderError> {
+        self.masters.recover().await
+    }
+
+    async fn ensure(&self, spec: WorkerSpec) -> Result<(), ProviderError> {
+        match spec.id.role {
+            Role::JobManager => self.masters.ensure(spec).await,
+            Role::TaskManager => self.ask(|reply| Ask::Ensure(Box::new(spec), reply)).await?,
+        }
+    }
+
+    async fn release(&self, id: WorkerId, attempt: Attempt, grace: Duration) -> Result<(), ProviderError> {
+        match id.role {
+            Role::JobManager => self.masters.release(id, attempt, grace).await,
+            Role::TaskManager => self.ask(|reply| Ask::Release((id, attempt), grace, reply)).await,
+        }
+    }
+
+    fn watch(&self) -> BoxStream<'static, WorkerEvent> {
+        let (watcher, events) = mpsc::unbounded_channel();
+        // If the task is gone, so is the sender: the stream ends at once.
+        let _ = self.asks.send(Ask::Watch(watcher));
+        let containers =
+            stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) });
+        stream::select(self.masters.watch(), containers).boxed()
+    }
+
+    fn fenced(&self) -> BoxFuture<'static, String> {
+        let mut fenced = self.fenced.clone();
+        async move {
+            match fenced.wait_for(Option::is_some).await.map(|why| why.clone()) {
+                Ok(Some(why)) => why,
+                // The provider ended in peace.
+                _ => std::future::pending().await,
+            }
+        }
+        .boxed()
+    }
+
+    async fn finish(&self, outcome: Outcome, words: &str) -> Result<(), ProviderError> {
+        self.masters.finish(outcome, words).await?;
+        self.ask(|reply| Ask::Finish(outcome, words.to_string(), reply)).await?
+    }
+}
+
+fn resources(size: &kobel_hadoop_rpc::yarn::Resource) -> Resources {
+    Resources {
+        memory_bytes: u64::try_from(size.memory_mib).unwrap_or(0).saturating_mul(1 << 20),
+        vcores: u32::try_from(size.vcores).unwrap_or(0),
+    }
+}

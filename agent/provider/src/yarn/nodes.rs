@@ -1,0 +1,91 @@
+//! The NodeManagers that hold our containers, and the token for each.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kobel_hadoop_rpc::{
+    Effect, Token,
+    yarn::{ContainerId, Granted, Launch, NodeError, NodeId, NodeManager, NodeStatus, Refusal, Signal},
+};
+
+/// How long a node may take for a call.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// How long a connection to a node is worth keeping is the client's own affair; this is how often a start
+/// whose reply was lost is asked after.
+const ASK_AGAIN: u32 = 3;
+
+/// The nodes by name. A token comes only once for each node, and the newest counts.
+#[derive(Debug, Default)]
+pub(super) struct Nodes(BTreeMap<NodeId, NodeManager>);
+
+impl Nodes {
+    /// Takes in a token. To be done before containers of that node are looked at.
+    pub(super) fn learn(&mut self, node: NodeId, token: Token) {
+        if let Some(known) = self.0.get(&node) {
+            return known.set_token(token);
+        }
+        match NodeManager::new(node.clone(), token, DEADLINE) {
+            Ok(manager) => drop(self.0.insert(node, manager)),
+            Err(error) => tracing::warn!(%node, %error, "cannot make use of a node's token"),
+        }
+    }
+
+    /// The way to a node.
+    pub(super) fn get(&self, node: &NodeId) -> Option<NodeManager> {
+        self.0.get(node).cloned()
+    }
+}
+
+/// Starts one container. A lost reply is settled by asking what the node knows, never by a second start.
+pub(super) async fn start(
+    node: Option<NodeManager>,
+    granted: &Granted,
+    launch: &Launch,
+) -> Result<(), String> {
+    let Some(node) = node else { return Err(format!("YARN gave no token for {}", granted.container.node)) };
+    let id = granted.container.id;
+    match node.start(&[(granted, launch)]).await {
+        Ok(mut outcomes) => match outcomes.remove(&id) {
+            Some(Ok(())) | Some(Err(Refusal::StartedBefore)) => Ok(()),
+            Some(Err(refusal)) => Err(refusal.to_string()),
+            None => Err(Refusal::Unmentioned.to_string()),
+        },
+        Err(error) if error.effect() == Effect::NotApplied => Err(chain(&error)),
+        Err(error) => settle(&node, id, error).await,
+    }
+}
+
+async fn settle(node: &NodeManager, id: ContainerId, lost: NodeError) -> Result<(), String> {
+    for _ in 0..ASK_AGAIN {
+        match node.statuses(&[id]).await.map(|mut outcomes| outcomes.remove(&id)) {
+            // Its end, if it came already, is told by the ResourceManager.
+            Ok(Some(Ok(NodeStatus::Starting | NodeStatus::Running | NodeStatus::Ended { .. }))) => {
+                return Ok(());
+            }
+            Ok(_) => break,
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
+    Err(chain(&lost))
+}
+
+/// Asks a container's process to go, and after the grace has the node stop it.
+pub(super) async fn stop(node: Option<NodeManager>, id: ContainerId, grace: Duration) {
+    let Some(node) = node else { return };
+    if !grace.is_zero() {
+        match node.signal(id, Signal::Terminate).await {
+            Ok(()) => tokio::time::sleep(grace).await,
+            Err(error) => {
+                tracing::warn!(container = %id, error = chain(&error), "could not signal a container")
+            }
+        }
+    }
+    if let Err(error) = node.stop(&[id]).await {
+        tracing::warn!(container = %id, error = chain(&error), "could not stop a container");
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

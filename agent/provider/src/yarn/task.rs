@@ -1,0 +1,365 @@
+//! The task that owns the fleet: it is asked by message, beats at the ResourceManager, and has containers
+//! started and stopped.
+
+use std::{sync::Arc, time::Duration};
+
+use kobel_hadoop_rpc::{
+    Retry,
+    yarn::{
+        Allocated, ContainerId, FinalStatus, Granted, Launch, LocalResource, MasterError, NodeId, Registered,
+        Registration, Scheduler,
+    },
+};
+use kobel_plan::{WorkerEvent, WorkerSpec};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+
+use super::{
+    Courier, Master,
+    fleet::{Effect, Fleet, Key},
+    nodes::{Nodes, chain, start, stop},
+};
+use crate::{Outcome, ProviderError};
+
+/// Between heartbeats when nothing is awaited, as Java's own client has it.
+const CALM: Duration = Duration::from_secs(1);
+/// Between heartbeats while containers are awaited: the scheduler hands them out between two beats.
+const EAGER: Duration = Duration::from_millis(100);
+/// Between two requests to unregister.
+const UNREGISTER_AGAIN: Duration = Duration::from_millis(100);
+/// How long unregistering may take.
+const UNREGISTER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What the task may be asked for.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// [`crate::Provider::ensure`].
+    Ensure(Box<WorkerSpec>, oneshot::Sender<Result<(), ProviderError>>),
+    /// [`crate::Provider::release`].
+    Release(Key, Duration, oneshot::Sender<()>),
+    /// [`crate::Provider::watch`].
+    Watch(mpsc::UnboundedSender<WorkerEvent>),
+    /// [`crate::Provider::finish`].
+    Finish(Outcome, String, oneshot::Sender<Result<(), ProviderError>>),
+}
+
+/// What was done beside the task.
+enum Step {
+    Beat(Box<Scheduler>, Result<Allocated, MasterError>),
+    Registered(Box<Scheduler>, Result<Registered, MasterError>),
+    Shipped(Key, Result<LocalResource, String>),
+    Started(Key, Result<(), String>),
+    Stopped,
+}
+
+pub(super) struct Task {
+    fleet: Fleet,
+    nodes: Nodes,
+    /// With a heartbeat under way it is there, not here.
+    scheduler: Option<Box<Scheduler>>,
+    registration: Registration,
+    launch: Arc<Launch>,
+    courier: Arc<dyn Courier>,
+    patience: Duration,
+    heard: Instant,
+    next_beat: Instant,
+    register_again: bool,
+    graces: std::collections::BTreeMap<Key, Duration>,
+    watchers: Vec<mpsc::UnboundedSender<WorkerEvent>>,
+    steps: JoinSet<Step>,
+    fence: watch::Sender<Option<String>>,
+}
+
+impl Task {
+    /// The task of a master that has registered.
+    pub(super) fn new(master: Master, registered: Registered, fence: watch::Sender<Option<String>>) -> Self {
+        let Master { scheduler, registration, launch, courier, patience } = master;
+        let mut task = Self {
+            fleet: Fleet::default(),
+            nodes: Nodes::default(),
+            scheduler: Some(Box::new(scheduler)),
+            registration,
+            launch: Arc::new(launch),
+            courier,
+            patience,
+            heard: Instant::now(),
+            next_beat: Instant::now(),
+            register_again: false,
+            graces: Default::default(),
+            watchers: Vec::new(),
+            steps: JoinSet::new(),
+            fence,
+        };
+        task.take_in(registered);
+        task
+    }
+
+    /// Answers until nobody can ask any more, or this master is not the application's any longer.
+    pub(super) async fn run(mut self, mut asks: mpsc::UnboundedReceiver<Ask>) {
+        loop {
+            tokio::select! {
+                ask = asks.recv() => match ask {
+                    Some(Ask::Finish(outcome, words, reply)) => {
+                        let _ = reply.send(self.unregister(outcome, &words).await);
+                        return;
+                    }
+                    Some(ask) => self.answer(ask),
+                    None => return,
+                },
+                Some(step) = self.steps.join_next() => self.advance(step),
+                () = tokio::time::sleep_until(self.next_beat), if self.scheduler.is_some() => self.beat(),
+            }
+            if self.fence.borrow().is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Who asked may have gone meanwhile; what was asked for is done all the same.
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Ensure(spec, reply) => drop(reply.send(self.ensure(*spec))),
+            Ask::Release(key, grace, reply) => {
+                self.release(key, grace);
+                let _ = reply.send(());
+            }
+            Ask::Watch(watcher) => {
+                let listens = self.fleet.present().all(|event| watcher.send(event.clone()).is_ok());
+                self.watchers.extend(listens.then_some(watcher));
+            }
+            Ask::Finish(..) => {}
+        }
+    }
+
+    fn ensure(&mut self, spec: WorkerSpec) -> Result<(), ProviderError> {
+        let key = (spec.id, spec.attempt);
+        let effects = self.fleet.want(key, spec.resources)?;
+        if effects.is_empty() {
+            return Ok(());
+        }
+        let courier = self.courier.clone();
+        self.steps.spawn(async move {
+            let file = match serde_json::to_vec(&spec) {
+                Ok(json) => courier.deliver(&file_name(key), json).await,
+                Err(error) => Err(error.to_string()),
+            };
+            Step::Shipped(key, file)
+        });
+        self.perform(effects);
+        self.hasten();
+        Ok(())
+    }
+
+    /// Of several releases the one that ends it soonest counts.
+    fn release(&mut self, key: Key, grace: Duration) {
+        let former = self.graces.get(&key).copied();
+        self.graces.insert(key, former.map_or(grace, |former| former.min(grace)));
+        let mut effects = self.fleet.release(key);
+        if former.is_some_and(|former| grace < former) {
+            effects.extend(self.fleet.hasten(key));
+        }
+        self.perform(effects);
+        self.hasten();
+    }
+
+    /// Has the next heartbeat come soon.
+    fn hasten(&mut self) {
+        self.next_beat = self.next_beat.min(Instant::now() + EAGER);
+    }
+
+    fn beat(&mut self) {
+        let Some(mut scheduler) = self.scheduler.take() else { return };
+        if self.register_again {
+            let registration = self.registration.clone();
+            self.steps.spawn(async move {
+                let registered = scheduler.register(&registration).await;
+                Step::Registered(scheduler, registered)
+            });
+            return;
+        }
+        let beat = self.fleet.outbox.beat(0.5, None);
+        self.steps.spawn(async move {
+            let answer = scheduler.allocate(&beat).await;
+            Step::Beat(scheduler, answer)
+        });
+    }
+
+    fn advance(&mut self, step: Result<Step, JoinError>) {
+        let effects = match step {
+            Ok(Step::Beat(scheduler, answer)) => {
+                self.scheduler = Some(scheduler);
+                self.beaten(answer)
+            }
+            Ok(Step::Registered(scheduler, registered)) => {
+                self.scheduler = Some(scheduler);
+                self.registered(registered)
+            }
+            Ok(Step::Shipped(key, file)) => self.fleet.shipped(key, file),
+            Ok(Step::Started(key, outcome)) => self.fleet.started(key, outcome),
+            Ok(Step::Stopped) => Vec::new(),
+            Err(error) => {
+                tracing::error!(%error, "a step of the master broke");
+                Vec::new()
+            }
+        };
+        self.perform(effects);
+    }
+
+    fn beaten(&mut self, answer: Result<Allocated, MasterError>) -> Vec<Effect> {
+        match answer {
+            Ok(answer) => {
+                self.heard = Instant::now();
+                for (node, token) in &answer.node_tokens {
+                    self.nodes.learn(node.clone(), token.clone());
+                }
+                let effects = self.fleet.answered(answer);
+                let pause =
+                    if self.fleet.is_waiting() || self.fleet.outbox.has_news() { EAGER } else { CALM };
+                self.next_beat = Instant::now() + pause;
+                effects
+            }
+            Err(MasterError::NotRegistered) => {
+                tracing::info!("the ResourceManager changed: registers again");
+                self.register_again = true;
+                self.next_beat = Instant::now();
+                Vec::new()
+            }
+            Err(MasterError::Refused { message, .. }) => {
+                tracing::warn!(message, "YARN refused what was asked for");
+                self.heard = Instant::now();
+                self.next_beat = Instant::now() + CALM;
+                self.fleet.refused(&message)
+            }
+            Err(error) => {
+                self.failed(&error);
+                Vec::new()
+            }
+        }
+    }
+
+    fn registered(&mut self, registered: Result<Registered, MasterError>) -> Vec<Effect> {
+        match registered {
+            Ok(registered) => {
+                self.register_again = false;
+                self.fleet.outbox.start_over();
+                self.take_in(registered);
+            }
+            Err(error) => self.failed(&error),
+        }
+        Vec::new()
+    }
+
+    /// What the ResourceManager says runs already.
+    fn take_in(&mut self, registered: Registered) {
+        self.heard = Instant::now();
+        self.next_beat = Instant::now();
+        for (node, token) in registered.node_tokens {
+            self.nodes.learn(node, token);
+        }
+        for container in &registered.running {
+            self.fleet.stray(container);
+        }
+    }
+
+    /// A call failed. That this attempt is over, and that nobody has answered for too long, both mean that
+    /// another master may be in charge.
+    fn failed(&mut self, error: &MasterError) {
+        self.next_beat = Instant::now() + CALM;
+        let silent = self.heard.elapsed();
+        if error.retry() == Retry::Fenced {
+            self.be_fenced(chain(error));
+        } else if silent > self.patience {
+            self.be_fenced(format!("YARN has not answered for {} s: {}", silent.as_secs(), chain(error)));
+        } else {
+            tracing::warn!(error = chain(error), "a heartbeat failed");
+        }
+    }
+
+    fn be_fenced(&mut self, why: String) {
+        tracing::error!(why, "this master is not in charge any more");
+        self.fence.send_replace(Some(why));
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Start(key, granted, spec) => self.start(key, *granted, spec),
+                Effect::Terminate(key, node, container) => self.terminate(key, &node, container),
+                Effect::Tell(event) => {
+                    if matches!(event.phase, kobel_plan::Phase::Exited(_)) {
+                        self.discard((event.id, event.attempt));
+                    }
+                    self.watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, key: Key, granted: Granted, spec: LocalResource) {
+        let node = self.nodes.get(&granted.container.node);
+        let mut launch = Launch::clone(&self.launch);
+        launch.files.insert(Master::SPEC.into(), spec);
+        self.steps.spawn(async move { Step::Started(key, start(node, &granted, &launch).await) });
+    }
+
+    fn terminate(&mut self, key: Key, node: &NodeId, container: ContainerId) {
+        let grace = self.graces.get(&key).copied().unwrap_or_default();
+        let node = self.nodes.get(node);
+        self.steps.spawn(async move {
+            stop(node, container, grace).await;
+            Step::Stopped
+        });
+    }
+
+    fn discard(&mut self, key: Key) {
+        self.graces.remove(&key);
+        let courier = self.courier.clone();
+        self.steps.spawn(async move {
+            courier.discard(&file_name(key)).await;
+            Step::Stopped
+        });
+    }
+
+    /// The last words. Until they are confirmed they are repeated, and then this process must go.
+    async fn unregister(&mut self, outcome: Outcome, words: &str) -> Result<(), ProviderError> {
+        while self.scheduler.is_none() {
+            match self.steps.join_next().await {
+                Some(step) => self.advance(step),
+                None => return Err(ProviderError::Ended),
+            }
+        }
+        let Some(mut scheduler) = self.scheduler.take() else { return Err(ProviderError::Ended) };
+        let status = match outcome {
+            Outcome::Succeeded => FinalStatus::Succeeded,
+            Outcome::Failed => FinalStatus::Failed,
+            Outcome::Killed => FinalStatus::Killed,
+        };
+        let deadline = Instant::now() + UNREGISTER_WITHIN;
+        loop {
+            match scheduler.finish(status, words, "").await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(MasterError::NotRegistered) => {
+                    let _ = scheduler.register(&self.registration).await;
+                }
+                Err(error) if error.retry() == Retry::Fenced || Instant::now() >= deadline => {
+                    return Err(ProviderError::Yarn { attempt: "unregister", why: chain(&error) });
+                }
+                Err(error) => tracing::warn!(error = chain(&error), "could not unregister yet"),
+            }
+            if Instant::now() >= deadline {
+                let why = format!("not confirmed within {} s", UNREGISTER_WITHIN.as_secs());
+                return Err(ProviderError::Yarn { attempt: "unregister", why });
+            }
+            tokio::time::sleep(UNREGISTER_AGAIN).await;
+        }
+    }
+}
+
+/// The name of a worker's file, new for each attempt: YARN compares modification times.
+fn file_name((id, attempt): Key) -> String {
+    format!("{}.json", id.attempt_name(attempt))
+}

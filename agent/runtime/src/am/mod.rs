@@ -1,0 +1,152 @@
+//! The agent as YARN's ApplicationMaster: the same loop, in a container.
+//!
+//! ```text
+//! PWD/kobel, flink/, conf/, hadoop/   what every container of the cluster is given
+//! PWD/plan.json, secret               what only this one is
+//! PWD/cluster/                        the cluster's directory, as on a single machine
+//! ```
+
+mod courier;
+mod node;
+
+use std::{fs, os::unix::fs::DirBuilderExt, path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use kobel_hadoop_rpc::{
+    Credentials,
+    token::kind,
+    yarn::{Launch, Registration, Scheduler},
+};
+use kobel_plan::{ClusterDir, ClusterPlan, yarn::YarnPlan};
+use kobel_provider::{
+    local::{LocalProvider, Surroundings},
+    yarn::{Master, YarnProvider},
+};
+use kobel_staging::{AppId, Deadlines, Directory, Hdfs, Staging};
+use rustix::fs::Mode;
+
+use self::{
+    courier::{HdfsCourier, local_resource},
+    node::Node,
+};
+use crate::{
+    error::{AgentError, chain},
+    front,
+    run::{govern, io_error, log_to, read_plan},
+};
+
+/// How long a call of the ResourceManager may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Where the secret lies that opens what changes the cluster.
+const SECRET: &str = "secret";
+/// The directory of the cluster within the container's.
+const CLUSTER: &str = "cluster";
+/// The link to the plan.
+const PLAN: &str = "plan.json";
+
+/// Takes charge of the cluster whose container this is, and returns when the cluster is over.
+pub fn run() -> ExitCode {
+    match take_charge() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let error = chain(&error);
+            tracing::error!(error, "the ApplicationMaster ends");
+            // YARN shows the end of this file to the user.
+            eprintln!("kobel: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn take_charge() -> Result<(), AgentError> {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let node = Node::of_container()?;
+    log_to(&node.log_dir)?;
+    let dir = cluster_dir(&node)?;
+    let plan = node.localize(read_plan(&dir)?);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()
+        .map_err(|source| AgentError::Runtime { attempt: "set up the runtime", source })?;
+    runtime.block_on(serve(plan, dir, node))
+}
+
+/// Makes the cluster's directory: what was localized is read-only and may be shared.
+fn cluster_dir(node: &Node) -> Result<ClusterDir, AgentError> {
+    let path = node.dir.join(CLUSTER);
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(&path).map_err(io_error("create", &path))?;
+    let dir = ClusterDir::new(path);
+    let from = node.dir.join(PLAN);
+    let plan = fs::read(&from).map_err(io_error("read", &from))?;
+    fs::write(dir.plan(), plan).map_err(io_error("write", &dir.plan()))?;
+    Ok(dir)
+}
+
+async fn serve(plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(), AgentError> {
+    let Some(yarn) = plan.yarn.clone() else {
+        return Err(AgentError::Container("its plan is not one for YARN".into()));
+    };
+    let front = front::bind(&plan.front, None)?.with_secret(read_secret(&node.dir)?);
+    let application = application(&yarn).await?;
+    let masters = LocalProvider::open(
+        dir.workers(),
+        plan.log_dir.clone(),
+        dir.path().display().to_string(),
+        Surroundings::Container { dir: node.dir.clone(), leash: node.dir.join("kobel") },
+    )?;
+    let master = Master {
+        scheduler: scheduler(&yarn, &node)?,
+        registration: Registration {
+            host: node.host.clone(),
+            port: Some(front.port),
+            tracking_url: format!("{}/", front::url(&plan.front, front.port)),
+        },
+        launch: launch(&yarn, &node)?,
+        courier: Arc::new(HdfsCourier::new(application.clone())),
+        patience: Duration::from_millis(yarn.patience_ms),
+    };
+    let provider = YarnProvider::open(master, masters).await?;
+    govern(plan, dir, provider, Some(front)).await?;
+    // Of a cluster that is over nothing is fetched any more.
+    if let Err(error) = application.remove().await {
+        tracing::warn!(error = chain(&error), "could not remove the application's directory");
+    }
+    Ok(())
+}
+
+async fn application(yarn: &YarnPlan) -> Result<Directory, AgentError> {
+    let hdfs = Hdfs::new(None, &yarn.hadoop, &yarn.user, Deadlines::default())
+        .map_err(kobel_staging::StagingError::from)?;
+    let staging = Staging::new(Arc::new(hdfs), &yarn.staging, &[], &Default::default());
+    Ok(staging.application(&AppId::try_from(yarn.application_id.as_str())?).await?)
+}
+
+fn scheduler(yarn: &YarnPlan, node: &Node) -> Result<Scheduler, AgentError> {
+    let credentials = node.credentials()?;
+    let token = credentials.token_of_kind(kind::AM_RM).cloned();
+    let token =
+        token.ok_or_else(|| AgentError::Container("YARN gave it no token to register with".into()))?;
+    Scheduler::new(yarn.scheduler.clone(), token, DEADLINE)
+        .map_err(|error| AgentError::Container(chain(&error)))
+}
+
+/// What every worker's container runs. The master's own token stays with the master.
+fn launch(yarn: &YarnPlan, node: &Node) -> Result<Launch, AgentError> {
+    let files = yarn.worker_files.iter().map(|(link, file)| {
+        let resource = local_resource(file).map_err(|error| AgentError::Container(error.to_string()))?;
+        Ok((link.clone(), resource))
+    });
+    let credentials: Credentials = node.credentials()?.without_kind(kind::AM_RM);
+    Ok(Launch {
+        commands: vec![format!("./kobel exec {} 1><LOG_DIR>/kobel.out 2><LOG_DIR>/kobel.err", Master::SPEC)],
+        files: files.collect::<Result<_, AgentError>>()?,
+        credentials,
+        ..Launch::default()
+    })
+}
+
+fn read_secret(dir: &Path) -> Result<String, AgentError> {
+    let path = dir.join(SECRET);
+    let secret = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+    Ok(secret.trim().into())
+}

@@ -1,0 +1,59 @@
+//! What YARN tells a container of itself and its node.
+
+use std::path::{Path, PathBuf};
+
+use kobel_hadoop_rpc::Credentials;
+use kobel_plan::{ClusterPlan, Launch};
+
+use crate::error::{AgentError, chain};
+
+/// The container that this process is the master of.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// The container's directory.
+    pub(super) dir: PathBuf,
+    /// Where YARN expects logs.
+    pub(super) log_dir: PathBuf,
+    /// The node's name, as YARN has it.
+    pub(super) host: String,
+    /// The file with the container's tokens.
+    tokens: PathBuf,
+}
+
+impl Node {
+    /// By the variables that every NodeManager sets.
+    pub(super) fn of_container() -> Result<Self, AgentError> {
+        let variable = |name: &str| {
+            let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+            value.ok_or_else(|| AgentError::Container(format!("{name} is not set: only YARN starts this")))
+        };
+        let dir = std::env::current_dir()
+            .map_err(|source| AgentError::Runtime { attempt: "find the present directory", source })?;
+        let log_dirs = variable("LOG_DIRS")?;
+        Ok(Self {
+            dir,
+            log_dir: PathBuf::from(log_dirs.split(',').next().unwrap_or(&log_dirs)),
+            host: variable("NM_HOST")?,
+            tokens: PathBuf::from(variable("HADOOP_TOKEN_FILE_LOCATION")?),
+        })
+    }
+
+    /// The tokens that the container was given.
+    pub(super) fn credentials(&self) -> Result<Credentials, AgentError> {
+        Credentials::read(&self.tokens).map_err(|error| AgentError::Container(chain(&error)))
+    }
+
+    /// The plan with what only the node knows.
+    pub(super) fn localize(&self, plan: ClusterPlan) -> ClusterPlan {
+        let mut plan = plan;
+        plan.log_dir = self.log_dir.clone();
+        plan.rpc_address = self.host.clone();
+        // The agent itself binds these; what workers read is filled in where they run.
+        let own = plan.conf.get_mut("jobmanager.bind-host");
+        for name in [&mut plan.front.bind, &mut plan.front.address].into_iter().chain(own) {
+            *name = name.replace(Launch::HOST, &self.host);
+        }
+        plan.java.home = Path::new(Launch::JAVA_HOME).into();
+        plan
+    }
+}

@@ -1,0 +1,263 @@
+//! Starting, finding and ending the daemons together.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    Daemon, Hadoop, Hdfs, Setup, Yarn, daemon::Launch, network::Network, reaper::Reaper, sites::Sites,
+};
+use crate::{http, lab, wait};
+
+/// A Hadoop cluster that runs. When it is dropped, or its process ends in any way, all of it is killed,
+/// containers too, and its directory removed, unless a test failed.
+pub struct Cluster {
+    dir: PathBuf,
+    setup: Setup,
+    hdfs: Hdfs,
+    yarn: Option<Yarn>,
+    zookeeper: Option<ZooKeeper>,
+    reaper: Reaper,
+    _network: Network,
+}
+
+/// A running ZooKeeper server.
+pub struct ZooKeeper {
+    /// The server.
+    pub daemon: Daemon,
+    /// Its address, `HOST:PORT`.
+    pub address: String,
+}
+
+/// What every daemon's launch is made from.
+struct Plan<'a> {
+    dir: &'a Path,
+    network: &'a Network,
+    class_path: String,
+    sites: Sites,
+}
+
+impl Cluster {
+    /// Starts all daemons side by side and waits until each serves.
+    #[track_caller]
+    pub fn start(hadoop: &Hadoop, setup: Setup) -> Cluster {
+        let dir = lab::fresh_dir("hadoop");
+        Cluster::start_in(hadoop, setup, dir)
+    }
+
+    /// The same in a directory of the caller's, which must be empty.
+    #[track_caller]
+    pub fn start_in(hadoop: &Hadoop, setup: Setup, dir: PathBuf) -> Cluster {
+        let network = Network::claim();
+        let reaper = Reaper::new(&dir);
+        let plan = Plan::new(&dir, &network, hadoop, &setup);
+        plan.sites.write(&dir.join("conf"));
+        let hdfs = plan.hdfs();
+        let yarn = (setup.node_managers > 0).then(|| plan.yarn(setup.node_managers));
+        let zookeeper = setup.zookeeper.then(|| plan.zookeeper());
+        let cluster = Cluster { hdfs, yarn, zookeeper, reaper, setup, _network: network, dir };
+        cluster.start_daemons();
+        cluster.make_homes();
+        cluster
+    }
+
+    /// The NameNode's storage is formatted while the others load their classes; they wait for it.
+    #[track_caller]
+    fn start_daemons(&self) {
+        let daemons = self.daemons();
+        let (name_node, others) = daemons.split_first().expect("HDFS");
+        for daemon in others {
+            daemon.start();
+        }
+        name_node.run(&["-format", "-nonInteractive"]);
+        name_node.start();
+        for daemon in self.daemons() {
+            daemon.wait_ready();
+        }
+    }
+
+    /// HDFS.
+    pub fn hdfs(&self) -> &Hdfs {
+        &self.hdfs
+    }
+
+    /// YARN. Fails when the setup has none.
+    #[track_caller]
+    pub fn yarn(&self) -> &Yarn {
+        self.yarn.as_ref().expect("a setup with YARN")
+    }
+
+    /// ZooKeeper. Fails when the setup has none.
+    #[track_caller]
+    pub fn zookeeper(&self) -> &ZooKeeper {
+        self.zookeeper.as_ref().expect("a setup with ZooKeeper")
+    }
+
+    /// What it was started from.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What clients name in `HADOOP_CONF_DIR`.
+    pub fn conf_dir(&self) -> PathBuf {
+        self.dir.join("conf")
+    }
+
+    /// Every daemon.
+    pub fn daemons(&self) -> Vec<&Daemon> {
+        let yarn = self.yarn.iter().flat_map(|y| [&y.resource_manager].into_iter().chain(&y.node_managers));
+        let zookeeper = self.zookeeper.iter().map(|z| &z.daemon);
+        [&self.hdfs.name_node, &self.hdfs.data_node].into_iter().chain(yarn).chain(zookeeper).collect()
+    }
+
+    /// The processes of its containers: all of the cluster's but the daemons, with their command lines.
+    pub fn containers(&self) -> Vec<(i32, String)> {
+        let daemons: Vec<i32> = self.daemons().iter().filter_map(|d| Some(d.running()? as i32)).collect();
+        let mut members = self.reaper.members();
+        members.retain(|(pid, _)| !daemons.contains(pid));
+        members
+    }
+
+    /// Waits until no container runs, and fails if one stays.
+    #[track_caller]
+    pub fn no_container_left(&self) {
+        wait::until("no container is left", Duration::from_secs(30), || match self.containers() {
+            left if left.is_empty() => Ok(()),
+            left => Err(format!("{left:?}")),
+        });
+    }
+
+    /// Keeps the directory when the cluster ends.
+    pub fn keep_scene(&self) {
+        self.reaper.keep_scene();
+        eprintln!("the scene of the Hadoop cluster is kept in {}", self.dir.display());
+    }
+
+    /// As on any real cluster: a world-writable `/tmp`, and a `/user` in which homes can be made.
+    fn make_homes(&self) {
+        for dir in ["/tmp", "/user"] {
+            self.hdfs.mkdir(&self.hdfs.superuser, dir, "1777");
+        }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("dir", &self.dir).field("setup", &self.setup).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.keep_scene();
+        }
+        self.reaper.reap();
+        let left = self.reaper.members();
+        assert!(left.is_empty() || thread::panicking(), "the cluster left processes: {left:?}");
+    }
+}
+
+impl Plan<'_> {
+    fn new<'a>(dir: &'a Path, network: &'a Network, hadoop: &Hadoop, setup: &Setup) -> Plan<'a> {
+        let mut sites = Sites::default();
+        sites.hdfs(dir, &network.host(1));
+        if setup.node_managers > 0 {
+            sites.yarn(dir, &network.host(2), &hadoop.class_path());
+        }
+        for (site, key, value) in &setup.settings {
+            sites.set(*site, key, value);
+        }
+        // The daemons' web servers look their pages up on the class path and insist on the folders.
+        for page in ["hdfs", "datanode", "cluster", "node", "static"] {
+            fs::create_dir_all(dir.join("java/webapps").join(page)).expect("a directory");
+        }
+        fs::write(dir.join("java/log4j.properties"), include_str!("log4j.properties")).expect("a file");
+        let class_path = format!("{}:{}", dir.join("java").display(), hadoop.class_path());
+        Plan { dir, network, class_path, sites }
+    }
+
+    fn launch(&self, name: &str, host: u8, main: &'static str, heap_mib: u32) -> Launch {
+        Launch {
+            name: name.to_string(),
+            main,
+            args: Vec::new(),
+            host: self.network.host(host),
+            heap_mib,
+            conf_dir: self.dir.join("conf"),
+            class_path: self.class_path.clone(),
+            cluster: self.dir.into(),
+        }
+    }
+
+    fn hdfs(&self) -> Hdfs {
+        let host = self.network.host(1);
+        let web = format!("http://{host}:9870");
+        let name_node = self.launch("namenode", 1, "org.apache.hadoop.hdfs.server.namenode.NameNode", 192);
+        let data_node = self.launch("datanode", 1, "org.apache.hadoop.hdfs.server.datanode.DataNode", 128);
+        let probe = web.clone();
+        let name_node = Daemon::new(name_node, move |_| Hdfs::serves(&web));
+        let data_node = Daemon::new(data_node, move |_| Hdfs::serves(&probe));
+        Hdfs::new(name_node, data_node, host)
+    }
+
+    fn yarn(&self, count: u8) -> Yarn {
+        let class = "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager";
+        let launch = self.launch("resourcemanager", 2, class, 256);
+        let web = format!("http://{}:8088", launch.host);
+        let asked = web.clone();
+        let resource_manager = Daemon::new(launch, move |_| Yarn::serves(&asked, usize::from(count)));
+        let node_managers = (1..=count).map(|n| self.node_manager(n)).collect();
+        Yarn { resource_manager, node_managers, web }
+    }
+
+    /// The ResourceManager takes a killed node for a running one until it expires, so it is not asked.
+    fn node_manager(&self, n: u8) -> Daemon {
+        let name = format!("nodemanager-{n}");
+        let class = "org.apache.hadoop.yarn.server.nodemanager.NodeManager";
+        let mut launch = self.launch(&name, 10 + n, class, 160);
+        let mut sites = self.sites.clone();
+        sites.node(self.dir, &launch.dir(), &launch.host);
+        launch.conf_dir = launch.dir().join("conf");
+        sites.write(&launch.conf_dir);
+        Daemon::new(launch, |log| match log.contains("Registered with ResourceManager as") {
+            true => Ok(()),
+            false => Err("not registered with the ResourceManager".into()),
+        })
+    }
+
+    /// ZooKeeper's own defaults, but for the sessions' bounds, which follow `tickTime`.
+    fn zookeeper(&self) -> ZooKeeper {
+        let class = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+        let mut launch = self.launch("zookeeper", 3, class, 96);
+        let (host, dir) = (&launch.host, launch.dir());
+        fs::create_dir_all(dir.join("data")).expect("a directory");
+        let file = dir.join("zoo.cfg");
+        let conf = format!(
+            "tickTime=2000\ndataDir={}\nclientPort=2181\nclientPortAddress={host}\nadmin.enableServer=false\n\
+             4lw.commands.whitelist=*\n",
+            dir.join("data").display()
+        );
+        fs::write(&file, conf).expect("a file");
+        let address = format!("{host}:2181");
+        launch.args.push(file.to_str().expect("a UTF-8 path").to_string());
+        let asked = address.clone();
+        ZooKeeper { daemon: Daemon::new(launch, move |_| answers(&asked)), address }
+    }
+}
+
+/// Whether a ZooKeeper serves, by its four-letter word.
+fn answers(address: &str) -> Result<(), String> {
+    match http::exchange(address, b"ruok") {
+        Ok(reply) if reply == "imok" => Ok(()),
+        reply => Err(format!("ruok: {reply:?}")),
+    }
+}

@@ -1,0 +1,143 @@
+//! The daemons' configuration. Defaults that a test would notice stay as Hadoop has them (heartbeats, allocation
+//! sizes); what only makes a small cluster slow or moody is changed, and says why.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use super::reaper;
+
+/// The configuration file that a setting belongs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Site {
+    /// `core-site.xml`
+    Core,
+    /// `hdfs-site.xml`
+    Hdfs,
+    /// `yarn-site.xml`
+    Yarn,
+    /// `capacity-scheduler.xml`
+    Scheduler,
+}
+
+impl Site {
+    const ALL: [Site; 4] = [Site::Core, Site::Hdfs, Site::Yarn, Site::Scheduler];
+
+    fn file(self) -> &'static str {
+        match self {
+            Site::Core => "core-site.xml",
+            Site::Hdfs => "hdfs-site.xml",
+            Site::Yarn => "yarn-site.xml",
+            Site::Scheduler => "capacity-scheduler.xml",
+        }
+    }
+}
+
+/// All settings of one daemon, or of the clients.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sites(BTreeMap<(Site, String), String>);
+
+impl Sites {
+    pub(crate) fn set(&mut self, site: Site, key: &str, value: impl ToString) {
+        self.0.insert((site, key.to_string()), value.to_string());
+    }
+
+    fn all(&mut self, site: Site, settings: &[(&str, &str)]) {
+        for (key, value) in settings {
+            self.set(site, key, value);
+        }
+    }
+
+    /// HDFS with one DataNode. `dir` is the cluster's.
+    ///
+    /// A NameNode tells clients the address that a DataNode's calls come from (`DatanodeManager.registerDatanode`),
+    /// and every call over loopback comes from 127.0.0.1: so that is where it listens, at free ports.
+    pub(crate) fn hdfs(&mut self, dir: &Path, name_node: &str) {
+        self.set(Site::Core, "fs.defaultFS", format!("hdfs://{name_node}:8020"));
+        self.set(Site::Core, "hadoop.tmp.dir", dir.join("tmp").display());
+        self.set(Site::Hdfs, "dfs.namenode.name.dir", dir.join("namenode/name").display());
+        self.set(Site::Hdfs, "dfs.namenode.http-address", format!("{name_node}:9870"));
+        self.set(Site::Hdfs, "dfs.datanode.data.dir", dir.join("datanode/data").display());
+        self.set(Site::Hdfs, "dfs.datanode.hostname", "127.0.0.1");
+        for key in ["address", "ipc.address", "http.address"] {
+            self.set(Site::Hdfs, &format!("dfs.datanode.{key}"), "127.0.0.1:0");
+        }
+        let small = [
+            ("dfs.replication", "1"),
+            ("dfs.namenode.safemode.extension", "0"),
+            // Loopback addresses have no names, and a machine's disk may be nearly full.
+            ("dfs.namenode.datanode.registration.ip-hostname-check", "false"),
+            ("dfs.namenode.resource.du.reserved", "0"),
+            // A DataNode is missed, and comes back, within seconds.
+            ("dfs.heartbeat.interval", "1"),
+            ("dfs.namenode.heartbeat.recheck-interval", "2000"),
+            ("dfs.datanode.scan.period.hours", "-1"),
+        ];
+        self.all(Site::Hdfs, &small);
+    }
+
+    /// What ResourceManager, NodeManagers and clients share. `class_path` is where Hadoop's jars lie.
+    pub(crate) fn yarn(&mut self, dir: &Path, resource_manager: &str, class_path: &str) {
+        self.set(Site::Yarn, "yarn.resourcemanager.hostname", resource_manager);
+        let store = format!("file://{}", dir.join("resourcemanager/state").display());
+        self.set(Site::Yarn, "yarn.resourcemanager.fs.state-store.uri", store);
+        self.set(Site::Yarn, "yarn.application.classpath", format!("$HADOOP_CONF_DIR,{class_path}"));
+        let small = [
+            ("yarn.resourcemanager.recovery.enabled", "true"),
+            (
+                "yarn.resourcemanager.store.class",
+                "org.apache.hadoop.yarn.server.resourcemanager.recovery.FileSystemRMStateStore",
+            ),
+            ("yarn.resourcemanager.work-preserving-recovery.scheduling-wait-ms", "0"),
+            // 30 s by default: how long NodeManagers and AMs sleep when the ResourceManager is away.
+            ("yarn.resourcemanager.connect.retry-interval.ms", "500"),
+            ("yarn.nodemanager.resource.memory-mb", "8192"),
+            ("yarn.nodemanager.resource.cpu-vcores", "8"),
+            ("yarn.nodemanager.pmem-check-enabled", "false"),
+            ("yarn.nodemanager.vmem-check-enabled", "false"),
+            // A machine's full disk is not what a test is about.
+            ("yarn.nodemanager.disk-health-checker.enable", "false"),
+        ];
+        self.all(Site::Yarn, &small);
+        let queues = [
+            ("yarn.scheduler.capacity.root.queues", "default,small"),
+            ("yarn.scheduler.capacity.root.default.capacity", "90"),
+            ("yarn.scheduler.capacity.root.default.maximum-capacity", "100"),
+            ("yarn.scheduler.capacity.root.default.user-limit-factor", "2"),
+            ("yarn.scheduler.capacity.root.small.capacity", "10"),
+            ("yarn.scheduler.capacity.root.small.maximum-capacity", "10"),
+            // Stock is 0.1: on 16 GB no second session would get its AM.
+            ("yarn.scheduler.capacity.maximum-am-resource-percent", "0.8"),
+        ];
+        self.all(Site::Scheduler, &queues);
+    }
+
+    /// What makes a NodeManager of these settings, at an address of its own with directories of its own. Its
+    /// containers start from an empty environment, but for what it is told to put there.
+    pub(crate) fn node(&mut self, cluster: &Path, dir: &Path, host: &str) {
+        let marker = format!("{}={}", reaper::MARKER, cluster.display());
+        self.set(
+            Site::Yarn,
+            "yarn.nodemanager.admin-env",
+            format!("MALLOC_ARENA_MAX=$MALLOC_ARENA_MAX,{marker}"),
+        );
+        self.set(Site::Yarn, "yarn.nodemanager.hostname", host);
+        for (key, port) in [("address", 8041), ("localizer.address", 8040), ("webapp.address", 8042)] {
+            self.set(Site::Yarn, &format!("yarn.nodemanager.{key}"), format!("{host}:{port}"));
+        }
+        for (key, sub) in [("local-dirs", "local"), ("log-dirs", "logs"), ("recovery.dir", "recovery")] {
+            self.set(Site::Yarn, &format!("yarn.nodemanager.{key}"), dir.join(sub).display());
+        }
+    }
+
+    /// Writes the four files into a directory.
+    pub(crate) fn write(&self, dir: &Path) {
+        fs::create_dir_all(dir).expect("a directory");
+        for site in Site::ALL {
+            let mut text = String::from("<?xml version=\"1.0\"?>\n<configuration>\n");
+            for ((_, key), value) in self.0.iter().filter(|((of, _), _)| *of == site) {
+                let value = value.replace('&', "&amp;").replace('<', "&lt;");
+                text += &format!("  <property><name>{key}</name><value>{value}</value></property>\n");
+            }
+            fs::write(dir.join(site.file()), text + "</configuration>\n").expect("a file");
+        }
+    }
+}
