@@ -1,5 +1,5 @@
-//! The client of an agent's socket: what changes a cluster goes this way, so only who may enter the
-//! cluster's directory (0700) can do it.
+//! The client of an agent: what changes a cluster goes over its socket, so only who may enter the
+//! cluster's directory (0700) can do it; or, on YARN, over the front with the secret that lies there.
 
 use std::{
     os::fd::{AsRawFd, OwnedFd},
@@ -17,6 +17,15 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::AsyncBufReadExt;
 use tokio_util::io::StreamReader;
+
+use crate::{
+    registry::RegistryError,
+    yarn::{
+        Application,
+        application::front,
+        rest::{RmError, Sighting},
+    },
+};
 
 /// How long the agent may take for an answer: it only reads its own memory.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -36,9 +45,21 @@ pub enum ControlError {
         /// Why not.
         source: std::io::Error,
     },
-    /// Nobody answers on the socket: the request did not take effect.
-    #[error("the cluster's agent does not answer on its socket")]
+    /// What is kept of the cluster is of no use.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Nobody answers: the request did not take effect.
+    #[error("the cluster's agent does not answer")]
     Unreachable(#[source] reqwest::Error),
+    /// YARN does not tell where the cluster's agent is.
+    #[error("cannot find the cluster's agent")]
+    Lookup(#[source] RmError),
+    /// There is no agent at present.
+    #[error("the cluster's ApplicationMaster does not run: its application is {state}")]
+    NoMaster {
+        /// Where the application stands.
+        state: String,
+    },
     /// The connection broke after the request was sent: whether it took effect is unknown.
     #[error("the cluster's agent broke off while asked to {0}")]
     Unknown(&'static str, #[source] reqwest::Error),
@@ -62,13 +83,20 @@ impl Explain for ControlError {
     fn category(&self) -> Category {
         match self {
             ControlError::Dir { .. } => Category::Environment,
-            ControlError::Unreachable(_) => Category::NotReady,
+            ControlError::Registry(e) => e.category(),
+            ControlError::Lookup(e) => e.category(),
+            ControlError::Unreachable(_) | ControlError::NoMaster { .. } => Category::NotReady,
             _ => Category::Other,
         }
     }
 
     fn hint(&self) -> Option<String> {
-        matches!(self, ControlError::Unreachable(_)).then(|| "kobel ps".into())
+        match self {
+            ControlError::Registry(e) => e.hint(),
+            ControlError::Lookup(e) => e.hint(),
+            ControlError::Unreachable(_) | ControlError::NoMaster { .. } => Some("kobel ps".into()),
+            _ => None,
+        }
     }
 }
 
@@ -76,47 +104,81 @@ impl Explain for ControlError {
 #[derive(Debug, Clone)]
 pub struct Control {
     client: reqwest::Client,
-    socket: String,
-    // The socket is addressed by way of this descriptor.
-    _dir: Arc<OwnedFd>,
+    way: Way,
+}
+
+/// Where the agent is.
+#[derive(Debug, Clone)]
+enum Way {
+    /// On this machine. The socket is addressed by way of the descriptor.
+    Socket { path: String, _dir: Arc<OwnedFd> },
+    /// Where YARN says, who is asked each time: nobody else shall get the secret.
+    Yarn(Arc<Application>),
+    /// At this address, to be asked and not to be told.
+    Front(String),
 }
 
 impl Control {
     /// A way to the agent of this directory; whether one answers, the first request tells.
     pub fn open(dir: &ClusterDir) -> Result<Self, ControlError> {
+        if let Some(application) = Application::of(dir)? {
+            return Self::over_tcp(Way::Yarn(Arc::new(application)));
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(dir.path(), flags, Mode::empty())
             .map_err(|e| ControlError::Dir { dir: dir.path().into(), source: e.into() })?;
-        let socket = format!("/proc/self/fd/{}/{}", fd.as_raw_fd(), ClusterDir::SOCKET);
+        let path = format!("/proc/self/fd/{}/{}", fd.as_raw_fd(), ClusterDir::SOCKET);
         let client = reqwest::Client::builder()
-            .unix_socket(socket.clone())
+            .unix_socket(path.clone())
             .connect_timeout(CONNECT)
             .no_proxy()
             .build()
             .map_err(ControlError::Unreachable)?;
-        Ok(Self { client, socket, _dir: Arc::new(fd) })
+        Ok(Self { client, way: Way::Socket { path, _dir: Arc::new(fd) } })
+    }
+
+    /// A way to the front at this address, which can only be asked.
+    pub(crate) fn at(url: &str) -> Result<Self, ControlError> {
+        Self::over_tcp(Way::Front(url.into()))
+    }
+
+    fn over_tcp(way: Way) -> Result<Self, ControlError> {
+        let client = reqwest::Client::builder().connect_timeout(CONNECT).no_proxy().build();
+        Ok(Self { client: client.map_err(ControlError::Unreachable)?, way })
     }
 
     /// Whether somebody listens on the socket now, be it too busy to answer.
     pub fn is_heard(&self) -> bool {
-        std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
+        match &self.way {
+            Way::Socket { path, .. } => std::os::unix::net::UnixStream::connect(path).is_ok(),
+            Way::Yarn(_) | Way::Front(_) => true,
+        }
+    }
+
+    async fn url(&self, path: &str) -> Result<String, ControlError> {
+        Ok(match &self.way {
+            // The host is not looked up; the agent checks that it names the local machine.
+            Way::Socket { .. } => format!("http://localhost{path}"),
+            Way::Front(url) => format!("{url}{path}"),
+            Way::Yarn(application) => format!("{}{path}", front_of(application).await?),
+        })
     }
 
     /// The cluster's status now.
     pub async fn status(&self) -> Result<Status, ControlError> {
-        let request = self.client.get(url(api::STATUS)).timeout(ANSWER);
+        let request = self.client.get(self.url(api::STATUS).await?).timeout(ANSWER);
         body(send(request, "tell the status").await?, "the status").await
     }
 
     /// The present status, then one for every change, until the cluster is over or its agent gone.
     pub async fn watch(&self) -> Result<BoxStream<'static, Result<Status, ControlError>>, ControlError> {
-        let request = self.client.get(url(api::STATUS)).query(&[("watch", "true")]);
+        let request = self.client.get(self.url(api::STATUS).await?).query(&[("watch", "true")]);
         Ok(lines(send(request, "watch the status").await?, "statuses").boxed())
     }
 
     /// The timeline so far.
     pub async fn events(&self) -> Result<Vec<ClusterEvent>, ControlError> {
-        let request = self.client.get(url(api::EVENTS)).timeout(ANSWER);
+        let request = self.client.get(self.url(api::EVENTS).await?).timeout(ANSWER);
         lines(send(request, "tell its events").await?, "events").try_collect().await
     }
 
@@ -159,13 +221,23 @@ impl Control {
         body: &impl Serialize,
         what: &'static str,
     ) -> Result<reqwest::Response, ControlError> {
-        send(self.client.post(url(path)).json(body).timeout(ANSWER), what).await
+        let request = self.client.post(self.url(path).await?).json(body).timeout(ANSWER);
+        let request = match &self.way {
+            Way::Yarn(application) => request.bearer_auth(&application.secret),
+            Way::Socket { .. } | Way::Front(_) => request,
+        };
+        send(request, what).await
     }
 }
 
-fn url(path: &str) -> String {
-    // The host is not looked up; the agent checks that it names the local machine.
-    format!("http://localhost{path}")
+/// Where YARN says that the master serves.
+async fn front_of(application: &Application) -> Result<String, ControlError> {
+    let no_master = |state: String| ControlError::NoMaster { state };
+    match application.report().await.map_err(ControlError::Lookup)? {
+        Sighting::Seen(report) => front(&report).ok_or_else(|| no_master(report.state.to_string())),
+        Sighting::NotYet => Err(no_master("not read yet by the ResourceManager".into())),
+        Sighting::Gone => Err(no_master("unknown to YARN".into())),
+    }
 }
 
 async fn send(

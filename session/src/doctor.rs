@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     Context,
     compile::Compiled,
+    hadoop,
     prepare::{self, PrepareError},
     spec::{ClusterSpec, FlinkChoice},
 };
@@ -68,7 +69,7 @@ pub fn run(ctx: &Context) -> Vec<Check> {
     }
     checks.push(check_web_port());
     checks.extend(check_memory(plan.as_ref().ok()));
-    checks.push(check_hadoop(ctx));
+    checks.push(check_hadoop(ctx, plan.as_ref().ok()));
     checks
 }
 
@@ -166,10 +167,28 @@ fn check_memory(compiled: Option<&Compiled>) -> Option<Check> {
     })
 }
 
-/// Hadoop is needed by nothing local, so this only informs.
-fn check_hadoop(ctx: &Context) -> Check {
-    let variables = ["HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME", "HADOOP_CLASSPATH"];
-    let set: Vec<_> = variables.into_iter().filter(|name| ctx.env.get(name).is_some()).collect();
-    let found = if set.is_empty() { "no variable of Hadoop's is set".into() } else { set.join(", ") };
-    Check::new("hadoop", Verdict::Ok, found)
+/// Hadoop's jars and configuration, for jobs that read and write `hdfs://`. Nothing else local needs
+/// them.
+fn check_hadoop(ctx: &Context, plan: Option<&Compiled>) -> Check {
+    let setting = |key: &str| plan.and_then(|compiled| compiled.conf.get_str(key));
+    let found = hadoop::find(&ctx.env, setting);
+    let jars = found.class_path.jars();
+    let dirs: Vec<_> = found.conf_dirs.iter().map(|(by, dir)| format!("{} ({by})", dir.display())).collect();
+    let broken = if jars > 0 { Verdict::Fail } else { Verdict::Warn };
+    match (&found.sites, found.class_path.from) {
+        (Err(e), _) => Check { verdict: broken, ..Check::of_error("hadoop", e) },
+        (Ok(_), None) if dirs.is_empty() => Check::new("hadoop", Verdict::Ok, "none"),
+        (Ok(_), None) => {
+            Check::new("hadoop", Verdict::Ok, format!("configuration in {}, no jars", dirs.join(" and ")))
+                .mend("export HADOOP_CLASSPATH=\"$(hadoop classpath)\"")
+        }
+        (Ok(sites), Some(from)) if sites.is_empty() => {
+            Check::new("hadoop", Verdict::Warn, format!("{jars} jars ({from}), no core-site.xml"))
+                .mend("export HADOOP_CONF_DIR=DIR")
+        }
+        (Ok(_), Some(from)) => {
+            let found = format!("{jars} jars ({from}), configuration in {}", dirs.join(" and "));
+            Check::new("hadoop", Verdict::Ok, found)
+        }
+    }
 }

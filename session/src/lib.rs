@@ -8,6 +8,8 @@ pub mod dist;
 pub mod doctor;
 mod env;
 mod fsx;
+pub mod gc;
+pub mod hadoop;
 pub mod java;
 pub mod job;
 pub mod launch;
@@ -18,6 +20,7 @@ pub mod spec;
 pub mod timeline;
 pub mod train;
 pub mod words;
+pub mod yarn;
 
 pub use compile::{Compiled, compile};
 pub use context::Context;

@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 
 use kobel_conf::{
     Category, Explain,
-    flink::{ConfError, Release, load_dir},
+    flink::{ConfError, Dialect, FlinkConf, Loaded, Release, load_dir},
 };
 use kobel_flink::HomeError;
-use kobel_plan::FlinkHome;
+use kobel_plan::{FlinkHome, HadoopPlan, JavaHome, Launch, ProviderKind};
 
 use crate::{
     Context,
     compile::{self, CompileError, Compiled, Inputs},
     dist::{DistError, Store, Wish},
+    hadoop::{self, HadoopError},
     java::{self, JavaError},
     spec::{ClusterSpec, FlinkChoice},
     train,
+    yarn::{self, Site, SiteError},
 };
 
 /// No plan could be made.
@@ -45,9 +47,23 @@ pub enum PrepareError {
     /// Flink's configuration cannot be read.
     #[error(transparent)]
     Conf(#[from] ConfError),
+    /// Hadoop's jars or configuration will not do.
+    #[error(transparent)]
+    Hadoop(#[from] HadoopError),
+    /// No YARN cluster is known.
+    #[error(transparent)]
+    Site(#[from] SiteError),
     /// What was asked makes no cluster.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// The cluster's directory has a character in its path that Flink takes for something else.
+    #[error("Flink cannot have its files in {}: it takes {found:?} for the end of a path", dir.display())]
+    Place {
+        /// The cluster's directory.
+        dir: PathBuf,
+        /// The character.
+        found: char,
+    },
     /// A path cannot be made absolute.
     #[error("cannot find {}", path.display())]
     Path {
@@ -82,7 +98,10 @@ impl Explain for PrepareError {
             PrepareError::Home(e) => e.hint(),
             PrepareError::Java(e) => e.hint(),
             PrepareError::Conf(e) => e.hint(),
+            PrepareError::Hadoop(e) => e.hint(),
+            PrepareError::Site(e) => e.hint(),
             PrepareError::Compile(e) => e.hint(),
+            PrepareError::Place { .. } => Some("KOBEL_STATE_DIR=DIR kobel start".into()),
             PrepareError::Path { .. } => None,
         }
     }
@@ -94,7 +113,12 @@ pub fn prepare(ctx: &Context, spec: &ClusterSpec) -> Result<Compiled, PrepareErr
     let conf_dir = conf_dir(ctx, spec, &flink)?;
     let release = Release { major: flink.version.major, minor: flink.version.minor };
     let loaded = load_dir(&conf_dir, release)?;
-    let java = find_java(ctx, spec, loaded.conf.get_str("env.java.home"), &flink)?;
+    if spec.provider == ProviderKind::Yarn {
+        return prepare_for_yarn(ctx, spec, flink, conf_dir, loaded);
+    }
+    let setting = |key: &str| setting(spec, &loaded.conf, key);
+    let java = find_java(ctx, setting("env.java.home"), &flink)?;
+    let hadoop = hadoop::find(&ctx.env, setting).plan(&flink)?;
     let inputs = Inputs {
         spec,
         settings: &ctx.settings,
@@ -103,24 +127,68 @@ pub fn prepare(ctx: &Context, spec: &ClusterSpec) -> Result<Compiled, PrepareErr
         loaded,
         flink,
         java: java.java,
+        hadoop,
         log_dir: ctx.registry().dir(&spec.name).logs(),
         machine_memory: machine_memory(),
     };
     let mut compiled = compile::compile(inputs)?;
+    hadoop::check_needs(&compiled.conf, &compiled.plan, &ctx.env)?;
+    check_place(ctx.registry().dir(&spec.name).path(), compiled.plan.dialect)?;
     compiled.notes.extend(java.note);
     train::assign(ctx, &mut compiled.plan);
     Ok(compiled)
 }
 
-/// The Java to run Flink, by `env.java.home` of `-D` or the file first.
-fn find_java(
+/// The Java of nodes that nobody has looked at: the oldest that every Flink of today runs on.
+const JAVA_OF_NODES: u32 = 17;
+
+/// The same for nodes that YARN is yet to choose: nothing of this machine counts but Flink and the
+/// configurations, which go there.
+fn prepare_for_yarn(
     ctx: &Context,
     spec: &ClusterSpec,
-    in_file: Option<&str>,
-    flink: &FlinkHome,
-) -> Result<java::Found, PrepareError> {
-    let by_override = spec.overrides.iter().rev().find(|o| o.key == "env.java.home");
-    let named = by_override.map(|o| o.value.as_str()).or(in_file).filter(|dir| !dir.is_empty());
+    flink: FlinkHome,
+    conf_dir: PathBuf,
+    loaded: Loaded,
+) -> Result<Compiled, PrepareError> {
+    let site = Site::find(&ctx.env, |key| setting(spec, &loaded.conf, key))?;
+    let inputs = Inputs {
+        spec,
+        settings: &ctx.settings,
+        env: &ctx.env,
+        conf_dir,
+        loaded,
+        flink,
+        java: JavaHome { home: Launch::JAVA_HOME.into(), version: JAVA_OF_NODES },
+        hadoop: HadoopPlan::default(),
+        log_dir: ctx.registry().dir(&spec.name).logs(),
+        machine_memory: None,
+    };
+    let mut compiled = compile::compile(inputs)?;
+    compiled.cargo = Some(yarn::in_container(&mut compiled.plan, site));
+    Ok(compiled)
+}
+
+/// Whether Flink can have temporary directories in this one: it splits lists of them at some
+/// characters (`ConfigurationUtils.splitPaths`), and its older format takes others for a comment.
+fn check_place(dir: &Path, dialect: Dialect) -> Result<(), PrepareError> {
+    let comment = |c: char| c == '#' && dialect == Dialect::Legacy;
+    // What is no UTF-8 shows as a replacement character, and its name cannot be handed on.
+    let bad = |c: &char| matches!(c, ',' | '|' | ':' | '\u{fffd}') || comment(*c) || c.is_control();
+    match dir.to_string_lossy().chars().find(bad) {
+        Some(found) => Err(PrepareError::Place { dir: dir.into(), found }),
+        None => Ok(()),
+    }
+}
+
+/// What `-D` or the file has for a key that must be known before all layers are merged.
+fn setting<'a>(spec: &'a ClusterSpec, file: &'a FlinkConf, key: &str) -> Option<&'a str> {
+    let by_override = spec.overrides.iter().rev().find(|o| o.key == key);
+    by_override.map(|o| o.value.as_str()).or_else(|| file.get_str(key)).filter(|value| !value.is_empty())
+}
+
+/// The Java to run Flink; `env.java.home` names it first.
+fn find_java(ctx: &Context, named: Option<&str>, flink: &FlinkHome) -> Result<java::Found, PrepareError> {
     let search = java::Search {
         flink_conf: named.map(Path::new),
         setting: ctx.settings.java_home.value.as_deref(),

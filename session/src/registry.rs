@@ -1,8 +1,11 @@
 //! The clusters of this user: a directory each, told apart by who holds its lock.
 
 mod error;
+mod settings;
+mod workers;
 
 use std::{
+    collections::BTreeMap,
     fs::{File, TryLockError},
     io,
     os::unix::fs::MetadataExt,
@@ -11,14 +14,27 @@ use std::{
 };
 
 use kobel_conf::dirs::{Dirs, ensure_private};
-use kobel_plan::{ClusterDir, ClusterName, ClusterPlan, ClusterState, Status, status::*};
+use kobel_plan::{
+    Attempt, ClusterDir, ClusterEvent, ClusterName, ClusterPlan, ClusterState, Status, WorkerId,
+};
 use serde::Deserialize;
 
-use crate::{control::Control, fsx, logs};
+use crate::{
+    control::Control,
+    fsx, logs,
+    yarn::{self, Application},
+};
 
 pub use error::RegistryError;
-use error::file_error;
+pub(crate) use error::file_error;
+pub use settings::Setting;
+pub use workers::{LastExit, Process, WorkerHistory};
 
+/// What the name of a directory begins with that is being removed; it ends in the process id of who
+/// does it.
+pub(crate) const REMOVED: &str = ".removed-";
+/// What names of files begin with that are being written (`tempfile`).
+pub(crate) const TEMPORARY: &str = ".tmp";
 /// Longer than asking for a lock takes, shorter than anyone notices.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
@@ -92,7 +108,10 @@ impl Registry {
             return Err(RegistryError::Exists { name: name.clone(), state });
         };
         if cluster.is_unfinished()? {
-            return Err(RegistryError::AgentGone { name: name.clone() });
+            return Err(match cluster.is_on_yarn() {
+                true => RegistryError::Exists { name: name.clone(), state: cluster.remembered()?.state },
+                false => RegistryError::AgentGone { name: name.clone() },
+            });
         }
         cluster.clear().map_err(file_error("clear", path))?;
         Ok(Claim { name: name.clone(), dir: cluster.dir, lock })
@@ -110,8 +129,13 @@ impl Registry {
         if cluster.is_unfinished()? {
             return Err(not_over(state));
         }
+        self.take_away(cluster)
+    }
+
+    /// Removes all of a cluster; the caller holds its lock.
+    pub(crate) fn take_away(&self, cluster: &Cluster) -> Result<(), RegistryError> {
         // Out of sight first, so that a removal that is interrupted leaves no half cluster.
-        let hidden = self.clusters.join(format!(".removed-{}-{}", cluster.name, std::process::id()));
+        let hidden = self.clusters.join(format!("{REMOVED}{}-{}", cluster.name, std::process::id()));
         std::fs::rename(cluster.dir.path(), &hidden).map_err(file_error("remove", cluster.dir.path()))?;
         std::fs::remove_dir_all(&hidden).map_err(file_error("remove", hidden))
     }
@@ -139,13 +163,39 @@ pub struct Cluster {
 
 /// What of `record.json` this side reads.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Record {
     status: Status,
+    #[serde(default)]
+    attempts: BTreeMap<WorkerId, Attempt>,
+    /// 0 before the front was bound.
+    #[serde(default)]
+    front_port: u16,
+    #[serde(default)]
+    job_manager_ports: Option<JobManagerPorts>,
+}
+
+/// Where the JobManager listens.
+#[derive(Deserialize)]
+struct JobManagerPorts {
+    rpc: u16,
+}
+
+/// Ports that a cluster uses, or used last, as far as they are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Ports {
+    /// The front's.
+    front: Option<u16>,
+    /// The JobManager's RPC port.
+    rpc: Option<u16>,
 }
 
 impl Cluster {
     /// Where it stands, from its agent or, when that is gone, from what it left behind.
     pub async fn status(&self) -> Result<Status, RegistryError> {
+        if let Some(application) = Application::of(&self.dir)? {
+            return yarn::status(self, &application).await;
+        }
         if self.agent_lives()? {
             if let Ok(control) = Control::open(&self.dir)
                 && let Ok(status) = control.status().await
@@ -159,9 +209,22 @@ impl Cluster {
         Ok(self.without_agent(self.remembered()?))
     }
 
-    /// Whether an agent holds the cluster's lock. Asked for by a shared lock, so that two who ask do
-    /// not take each other for an agent.
+    /// Whether an agent holds the cluster's lock; on YARN, whether there was one when last looked.
     pub fn agent_lives(&self) -> Result<bool, RegistryError> {
+        if self.is_on_yarn() {
+            return self.is_unfinished();
+        }
+        self.is_locked()
+    }
+
+    /// Whether this is a cluster on YARN, which has no agent on this machine.
+    pub fn is_on_yarn(&self) -> bool {
+        Application::is_of(&self.dir)
+    }
+
+    /// Whether somebody holds the cluster's lock. Asked for by a shared lock, so that two who ask do
+    /// not take each other for an agent.
+    pub(crate) fn is_locked(&self) -> Result<bool, RegistryError> {
         let path = self.dir.lock();
         let file = fsx::private_file(&path).map_err(file_error("open", &path))?;
         match file.try_lock_shared() {
@@ -175,7 +238,7 @@ impl Cluster {
     /// of it. Where the record is gone or damaged, the workers' own records tell.
     pub(crate) fn is_unfinished(&self) -> Result<bool, RegistryError> {
         if !self.dir.record().exists() {
-            return Ok(self.has_workers());
+            return Ok(self.is_on_yarn() || self.has_workers());
         }
         match self.remembered() {
             Err(RegistryError::Damaged { .. }) if self.has_workers() => Ok(true),
@@ -191,6 +254,30 @@ impl Cluster {
     /// The plan it was started with.
     pub fn plan(&self) -> Result<ClusterPlan, RegistryError> {
         read_json(&self.dir.plan())
+    }
+
+    /// Every worker that it has or had, as `status` and the timeline tell.
+    pub fn workers(
+        &self,
+        status: &Status,
+        events: &[ClusterEvent],
+    ) -> Result<Vec<WorkerHistory>, RegistryError> {
+        let attempts = self.record()?.map(|record| record.attempts).unwrap_or_default();
+        Ok(workers::histories(status, &attempts, events))
+    }
+
+    /// Its effective Flink configuration, secrets hidden.
+    pub fn settings(&self) -> Result<Vec<Setting>, RegistryError> {
+        let ports = self.record()?.map_or_else(Ports::default, |record| Ports {
+            front: (record.front_port != 0).then_some(record.front_port),
+            rpc: record.job_manager_ports.map(|ports| ports.rpc),
+        });
+        Ok(settings::effective(&self.plan()?, ports))
+    }
+
+    /// What its agent wrote down, if it did.
+    fn record(&self) -> Result<Option<Record>, RegistryError> {
+        self.dir.record().exists().then(|| read_json(&self.dir.record())).transpose()
     }
 
     /// The lock, if no agent holds it. One who only asks holds it for a moment, which is waited out.
@@ -215,12 +302,19 @@ impl Cluster {
         }
     }
 
+    /// Writes down what was seen of a cluster whose agent writes elsewhere.
+    pub(crate) fn remember(&self, status: &Status) -> Result<(), RegistryError> {
+        let path = self.dir.record();
+        let record = serde_json::json!({ "status": status }).to_string();
+        fsx::write_whole(&path, record.as_bytes()).map_err(file_error("write", path))
+    }
+
     /// The last status written down, or what the plan alone tells.
     pub(crate) fn remembered(&self) -> Result<Status, RegistryError> {
-        if self.dir.record().exists() {
-            return Ok(read_json::<Record>(&self.dir.record())?.status);
+        match self.record()? {
+            Some(record) => Ok(record.status),
+            None => Ok(never_started(&self.plan()?, &self.dir)),
         }
-        Ok(never_started(&self.plan()?, &self.dir))
     }
 
     /// What a status is worth while its agent does not answer: it is starting, going, or it hangs.
@@ -252,6 +346,7 @@ impl Cluster {
         for file in [dir.plan(), dir.record(), dir.events(), dir.socket()] {
             absent_is_fine(std::fs::remove_file(file))?;
         }
+        Application::forget(dir)?;
         absent_is_fine(std::fs::remove_dir_all(dir.workers()))
     }
 }
@@ -279,25 +374,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RegistryE
 /// The status of a cluster whose agent has not written one yet.
 pub(crate) fn never_started(plan: &ClusterPlan, dir: &ClusterDir) -> Status {
     let started = std::fs::metadata(dir.plan()).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-    Status {
-        api_version: kobel_plan::API_VERSION.into(),
-        name: plan.name.clone(),
-        provider: plan.provider,
-        kind: plan.kind,
-        state: ClusterState::Starting,
-        flink_version: plan.flink.version.to_string(),
-        rest_url: None,
-        masters: Vec::new(),
-        task_managers: TaskManagersStatus { wanted: plan.wanted.task_managers, running: 0, list: Vec::new() },
-        slots: Slots::default(),
-        jobs: Jobs::default(),
-        agent: None,
-        failovers: 0,
-        yarn: None,
-        log_dir: plan.log_dir.clone(),
-        started_at: started.try_into().unwrap_or_default(),
-        reason: None,
-    }
+    Status::starting(plan, started.try_into().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub struct ClusterSpec {
     pub tm_memory: Option<u64>,
     /// Memory of a JobManager's process in bytes: `--jm-mem`.
     pub jm_memory: Option<u64>,
+    /// YARN's queue: `--queue`.
+    pub queue: Option<String>,
     /// Flink's configuration directory: `--conf`.
     pub conf_dir: Option<PathBuf>,
     /// `-D key=value`, in order; the last one of a key wins.
@@ -42,6 +44,7 @@ impl ClusterSpec {
             slots: None,
             tm_memory: None,
             jm_memory: None,
+            queue: None,
             conf_dir: None,
             overrides: Vec::new(),
         }

@@ -37,6 +37,9 @@ pub(crate) struct ClusterArgs {
     /// Memory of the JobManager's process
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = memory)]
     pub(crate) jm_mem: Option<MemorySize>,
+    /// YARN's queue, with --on yarn [default: yarn.queue, or YARN's own choice]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) queue: Option<String>,
     /// A Flink option; beats everything else, and may be repeated
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<Override>,
@@ -84,6 +87,16 @@ pub(crate) struct PsArgs {
 /// Shows one cluster, with its last log lines
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StatusArgs {
+    /// The cluster's name
+    #[arg(default_value_t)]
+    pub(crate) name: ClusterName,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Shows all that is known of one cluster, living or over, and where it comes from
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DescribeArgs {
     /// The cluster's name
     #[arg(default_value_t)]
     pub(crate) name: ClusterName,

@@ -1,6 +1,7 @@
 //! Verbs on the effective configuration.
 
 use clap::{Args, Subcommand};
+use kobel_plan::ClusterName;
 
 use super::{ClusterArgs, Output};
 
@@ -11,9 +12,13 @@ pub(crate) enum ConfigCommand {
     Explain(ConfigExplainArgs),
 }
 
-/// Shows the Flink configuration that `kobel start` would use, and where each value comes from
+/// Shows a cluster's Flink configuration, or the one that `kobel start` would use, and where each value
+/// comes from
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigShowArgs {
+    /// A cluster, living or over [default: what `kobel start` would use]
+    #[arg(conflicts_with = "ClusterArgs")]
+    pub(crate) name: Option<ClusterName>,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]

@@ -8,13 +8,13 @@ mod upkeep;
 mod values;
 
 pub(crate) use cluster::{
-    ClusterArgs, KillArgs, LogSource, LogsArgs, PsArgs, RmArgs, StartArgs, StartHow, StatusArgs, StopArgs,
-    WaitArgs,
+    ClusterArgs, DescribeArgs, KillArgs, LogSource, LogsArgs, PsArgs, RmArgs, StartArgs, StartHow,
+    StatusArgs, StopArgs, WaitArgs,
 };
 pub(crate) use config::{ConfigCommand, ConfigExplainArgs, ConfigShowArgs};
 pub(crate) use flink::{FlinkCommand, InstallArgs, ListArgs, RemoveArgs, Site, WhichArgs};
 pub(crate) use job::{CancelArgs, JobCommand, JobFactArgs, JobListArgs, JobStopArgs, RunArgs, SavepointArgs};
-pub(crate) use upkeep::{AttachArgs, EventsArgs, RestartArgs, RoleName, ScaleArgs};
+pub(crate) use upkeep::{AttachArgs, EventsArgs, GcArgs, RestartArgs, RoleName, ScaleArgs};
 pub(crate) use values::{ClaimMode, Condition, Provider, escaped};
 
 use std::path::PathBuf;
@@ -94,6 +94,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "list")]
     Ps(PsArgs),
     Status(StatusArgs),
+    Describe(DescribeArgs),
     Events(EventsArgs),
     Logs(LogsArgs),
     Attach(AttachArgs),
@@ -103,6 +104,7 @@ pub(crate) enum Command {
     Rm(RmArgs),
     Scale(ScaleArgs),
     Restart(RestartArgs),
+    Gc(GcArgs),
     /// Jobs of a session
     #[command(subcommand)]
     Job(JobCommand),
@@ -119,6 +121,12 @@ pub(crate) enum Command {
     /// Runs a cluster; started by kobel itself
     #[command(hide = true)]
     Agent(AgentArgs),
+    /// Runs a cluster in a container; started by YARN
+    #[command(hide = true)]
+    Am,
+    /// Runs a worker's process; started by kobel itself
+    #[command(hide = true)]
+    Exec(ExecArgs),
     /// Makes archives of Flink's classes; started by kobel itself
     #[command(hide = true)]
     Train(TrainArgs),
@@ -160,6 +168,17 @@ pub(crate) struct ManArgs {
 pub(crate) struct AgentArgs {
     /// The cluster's directory
     pub(crate) dir: PathBuf,
+}
+
+/// Runs a worker's process: that of a file, in a container, or a program that dies with its parent.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExecArgs {
+    /// The number of the process to die with
+    #[arg(long, value_name = "PID")]
+    pub(crate) leash: Option<i32>,
+    /// The worker's file; with --leash, a program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) what: Vec<std::ffi::OsString>,
 }
 
 /// Makes archives of Flink's classes by the plan on standard input.

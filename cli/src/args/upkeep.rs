@@ -60,6 +60,24 @@ pub(crate) struct RestartArgs {
     pub(crate) timeout: Option<Duration>,
 }
 
+/// Finds and removes what kobel left on this machine and nobody uses
+#[derive(Debug, Clone, Default, Args)]
+#[command(
+    after_help = "Half downloads and installations, directories of workers that are gone, archives of classes whose
+Flink or Java is gone. What a running cluster, installation or training uses is left alone; so are
+clusters that are over, unless --ended-for says otherwise: kobel rm forgets one."
+)]
+pub(crate) struct GcArgs {
+    /// Show what there is, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also forget clusters, with their logs, that have been over for this time, for example 7d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) ended_for: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
 /// A role, in two letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RoleName {

@@ -5,31 +5,35 @@ use std::process::ExitCode;
 use kobel_conf::{
     Category,
     flink::{
-        FlinkConf,
+        Entry, FlinkConf,
         secret::{HIDDEN, is_secret},
     },
 };
 use kobel_plan::ClusterName;
-use kobel_session::prepare;
+use kobel_session::{prepare, registry::Setting};
 
 use super::start::spec;
 use crate::{
     args::{ClusterArgs, ConfigExplainArgs, ConfigShowArgs},
     context::Ctx,
     failure::Failure,
-    render::{ConfRow, ConfRows, print},
+    render::{ConfRows, print},
 };
 
 /// Shows every key.
 pub(crate) async fn show(ctx: &Ctx, args: ConfigShowArgs) -> Result<ExitCode, Failure> {
-    let list = rows(&effective(ctx, args.cluster)?);
+    let list = match args.name {
+        // Reading needs no agent.
+        Some(name) => ctx.session()?.registry().find(&name)?.settings()?,
+        None => settings(&effective(ctx, args.cluster)?),
+    };
     print(&ctx.ui, &ConfRows { list }, args.output.format)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Shows one key.
 pub(crate) async fn explain(ctx: &Ctx, args: ConfigExplainArgs) -> Result<ExitCode, Failure> {
-    let mut list = rows(&effective(ctx, args.cluster)?);
+    let mut list = settings(&effective(ctx, args.cluster)?);
     list.retain(|row| row.key == args.key);
     if list.is_empty() {
         let what = format!("nobody sets {}: Flink's own default holds, if it is a key of Flink's", args.key);
@@ -46,8 +50,9 @@ fn effective(ctx: &Ctx, cluster: ClusterArgs) -> Result<FlinkConf, Failure> {
     Ok(compiled.conf)
 }
 
-fn rows(conf: &FlinkConf) -> Vec<ConfRow> {
-    let row = |(key, entry): (&str, &kobel_conf::flink::Entry)| ConfRow {
+/// A configuration as it is shown, without secrets.
+pub(super) fn settings(conf: &FlinkConf) -> Vec<Setting> {
+    let row = |(key, entry): (&str, &Entry)| Setting {
         key: key.to_string(),
         value: if is_secret(key) { HIDDEN.into() } else { entry.value.clone() },
         origin: entry.origin.to_string(),
@@ -65,7 +70,7 @@ mod tests {
         let mut conf = FlinkConf::new();
         conf.set("rest.port", "8081", Origin::Dynamic);
         conf.set("s3.secret-key", "hush", Origin::Flag("-D".into()));
-        let told: Vec<_> = rows(&conf).into_iter().map(|row| row.value).collect();
+        let told: Vec<_> = settings(&conf).into_iter().map(|row| row.value).collect();
         assert_eq!(told, ["8081", HIDDEN]);
     }
 }

@@ -89,7 +89,8 @@ fn because(failure: Failure, why: &kobel_flink::rest::Failure) -> Failure {
     }
 }
 
-fn row(job: JobSummary) -> JobRow {
+/// A job as it is listed.
+pub(super) fn row(job: JobSummary) -> JobRow {
     let time = |millis: i64| (millis > 0).then(|| jiff::Timestamp::from_millisecond(millis).ok()).flatten();
     JobRow {
         id: job.jid,

@@ -1,21 +1,18 @@
 //! `kobel logs`.
 
-use std::{collections::BTreeMap, fs::File, io, io::Read, path::Path, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, fs::File, io, io::Read, path::Path, process::ExitCode};
 
 use kobel_conf::Category;
 use kobel_plan::{Role, WorkerId};
 use kobel_session::logs::{self, Growing, LogFile, Which};
-use tokio::time::MissedTickBehavior;
 
+use super::growing;
 use crate::{
     args::{LogSource, LogsArgs},
     context::Ctx,
     failure::Failure,
-    ui::{Signals, Ui},
+    ui::Ui,
 };
-
-/// How often files are looked at for new lines: soon enough to seem at once.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// Shows logs, and what is added to them.
 pub(crate) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<ExitCode, Failure> {
@@ -40,22 +37,9 @@ pub(crate) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<ExitCode, Failure> 
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut signals = Signals::catch()?;
-    let mut tick = tokio::time::interval(LOOK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !ctx.ui.stdout_is_gone() {
-        tokio::select! {
-            caught = signals.next() => return Ok(caught.exit_code()),
-            _ = tick.tick() => {}
-        }
-        // Asked first: what was written before the end is read after it.
-        let over = !cluster.agent_lives()? && cluster.status().await?.state.is_terminal();
-        shown.added(&mut files, &log_dir, which).map_err(unreadable)?;
-        if over {
-            break;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    let over = async || Ok(!cluster.agent_lives()? && cluster.status().await?.state.is_terminal());
+    let show = || shown.added(&mut files, &log_dir, which).map_err(unreadable);
+    growing::follow(ctx, over, show).await
 }
 
 fn which(source: &LogSource) -> Which {

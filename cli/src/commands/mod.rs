@@ -3,9 +3,13 @@
 mod attach;
 mod completions;
 mod config;
+mod describe;
 mod doctor;
 mod events;
+mod exec;
 mod flink;
+mod gc;
+mod growing;
 mod job;
 mod kill;
 mod logs;
@@ -82,6 +86,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let ctx = Ctx::new(&cli.global);
     let result = match cli.command {
         Command::Agent(args) => return kobel_agent::run(args.dir),
+        Command::Am => return kobel_agent::run_master(),
+        Command::Exec(args) => return exec::run(&args),
         command => log_to_stderr(cli.global.verbose, || on_runtime(&ctx, command)),
     };
     match result.and_then(|code| ctx.ui.finish().map(|()| code)) {
@@ -107,10 +113,12 @@ async fn dispatch(ctx: &Ctx, command: Command) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(ctx, args).await,
         Command::Ps(args) => ps::run(ctx, args).await,
         Command::Status(args) => status::run(ctx, args).await,
+        Command::Describe(args) => describe::run(ctx, args).await,
         Command::Events(args) => events::run(ctx, args).await,
         Command::Attach(args) => attach::run(ctx, args).await,
         Command::Scale(args) => scale::run(ctx, args).await,
         Command::Restart(args) => restart::run(ctx, args).await,
+        Command::Gc(args) => gc::run(ctx, args).await,
         Command::Logs(args) => logs::run(ctx, args).await,
         Command::Wait(args) => wait::run(ctx, args).await,
         Command::Stop(args) => stop::run(ctx, args).await,
@@ -138,7 +146,9 @@ async fn dispatch(ctx: &Ctx, command: Command) -> Result<ExitCode, Failure> {
             kobel_session::train::run(&args.dir, std::io::stdin()).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Agent(_) => Err(Failure::new(Category::Usage, "the agent runs without this runtime")),
+        Command::Agent(_) | Command::Am | Command::Exec(_) => {
+            Err(Failure::new(Category::Usage, "the agent runs without this runtime"))
+        }
     }
 }
 

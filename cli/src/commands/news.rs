@@ -56,7 +56,9 @@ pub(super) fn line(status: &Status) -> String {
                 .filter_map(|jm| jm.pid.map(|pid| format!("JobManager {} running (pid {pid})", jm.id)));
             let tms = &status.task_managers;
             let tms = format!("TaskManagers {}/{}", tms.running, tms.wanted);
-            let reason = status.reason.clone().filter(|_| status.state == ClusterState::Degraded);
+            // Before there is an agent, nothing else is to be told.
+            let telling = status.state == ClusterState::Degraded || status.agent.is_none();
+            let reason = status.reason.clone().filter(|_| telling);
             let parts: Vec<_> = processes.chain([tms]).chain(reason).collect();
             format!("{name} {}: {}", status.state.to_string().to_lowercase(), parts.join(", "))
         }

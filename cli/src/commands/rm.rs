@@ -9,6 +9,10 @@ pub(crate) async fn run(ctx: &Ctx, args: RmArgs) -> Result<ExitCode, Failure> {
     let registry = ctx.session()?.registry();
     for name in &args.names {
         let cluster = registry.find(name)?;
+        if cluster.is_on_yarn() {
+            // It may be over without anybody here having noticed.
+            cluster.status().await?;
+        }
         registry.remove(&cluster)?;
         ctx.ui.note(format_args!("forgot cluster {name}"));
     }

@@ -41,7 +41,7 @@ pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
         true => None,
         false => Some(attached.output().await?),
     };
-    let request = request(&args);
+    let request = request(&args, &cluster);
     let id = job::random_job_id()
         .map_err(|e| Failure::new(Category::Environment, "cannot choose a job id").because(&e))?;
     let submitted = tokio::select! {
@@ -71,7 +71,7 @@ pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
     attached.closing(&ended, &submitted)
 }
 
-fn request(args: &RunArgs) -> JobRequest {
+fn request(args: &RunArgs, cluster: &Cluster) -> JobRequest {
     let (jar, program_args) = args.jar_and_args();
     JobRequest {
         jar: jar.into(),
@@ -85,6 +85,7 @@ fn request(args: &RunArgs) -> JobRequest {
             ClaimMode::NoClaim => FlinkClaimMode::NoClaim,
             ClaimMode::Legacy => FlinkClaimMode::Legacy,
         }),
+        kept_in: Some(cluster.dir.workers()),
     }
 }
 

@@ -6,23 +6,25 @@ use jiff::Timestamp;
 use kobel_conf::Category;
 use kobel_plan::{ClusterName, ClusterPlan, ClusterState, ProviderKind, Status};
 use kobel_session::{
-    Cluster, ClusterSpec, Context, Control,
+    Cluster, ClusterSpec, Compiled, Context, Control,
     launch::{self, WaitError},
     prepare::{PrepareError, prepare},
     registry::{Claim, RegistryError},
     train,
+    yarn::{self, Cargo, Stage},
 };
 
 use super::{
     attach::attach,
+    config::settings,
     flink,
     news::{self, plural},
 };
 use crate::{
-    args::{ClusterArgs, Provider, StartArgs, StartHow},
+    args::{ClusterArgs, Format, Provider, StartArgs, StartHow},
     context::Ctx,
     failure::Failure,
-    render::{StatusView, json, print},
+    render::{PlanView, StatusView, print},
     ui::{Caught, Signals},
 };
 
@@ -35,7 +37,11 @@ pub(crate) async fn run(ctx: &Ctx, args: StartArgs) -> Result<ExitCode, Failure>
 /// What was asked for, in the words of kobel-session.
 pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, Failure> {
     let provider = ProviderKind::from(args.provider);
-    if args.provider != Provider::Local {
+    if args.queue.is_some() && provider != ProviderKind::Yarn {
+        let what = format!("--queue is YARN's, and provider {provider} has none");
+        return Err(Failure::new(Category::Usage, what).hint("kobel start --on yarn --queue NAME"));
+    }
+    if args.provider == Provider::Hosts {
         let what = format!("provider {provider} is not in this version of kobel: it comes with a later one");
         return Err(Failure::new(Category::Environment, what).hint("kobel start --on local"));
     }
@@ -46,6 +52,7 @@ pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, 
         slots: args.slots.and_then(NonZeroU32::new),
         tm_memory: args.tm_mem.map(|size| size.bytes()),
         jm_memory: args.jm_mem.map(|size| size.bytes()),
+        queue: args.queue,
         conf_dir: args.conf,
         overrides: args.properties,
         ..ClusterSpec::local(name)
@@ -63,18 +70,19 @@ pub(crate) async fn start(ctx: &Ctx, spec: ClusterSpec, how: &StartHow) -> Resul
     };
     compiled.notes.iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
     if how.dry_run {
-        ctx.ui.data(json(&compiled.plan.without_secrets())?.as_bytes());
+        // What an agent would be given, whole, unless another form is asked for.
+        let view = PlanView { plan: compiled.plan.without_secrets(), settings: settings(&compiled.conf) };
+        print(&ctx.ui, &view, how.format.unwrap_or(Format::Json))?;
         return Ok(ExitCode::SUCCESS);
     }
     // From here on a Ctrl-C takes back what was begun.
     let mut signals = Signals::catch()?;
     let claim = claim(&context, &spec.name).await?;
-    let mut launching = std::pin::pin!(launch::start(&context.agent, claim, &compiled.plan));
-    let (cluster, caught) = tokio::select! {
-        cluster = &mut launching => (cluster?, None),
-        // An agent half started could not be told to end.
-        caught = signals.next() => (launching.await?, Some(caught)),
+    let launched = match &compiled.cargo {
+        Some(cargo) => submit(ctx, &context, claim, &compiled, cargo, &mut signals).await,
+        None => launch(&context, claim, &compiled, &mut signals).await,
     };
+    let (cluster, caught) = launched?;
     let starting = Starting { ctx, context: &context, cluster: &cluster, plan: &compiled.plan };
     match caught {
         Some(caught) => starting.interrupted(caught, &mut signals).await,
@@ -83,11 +91,66 @@ pub(crate) async fn start(ctx: &Ctx, spec: ClusterSpec, how: &StartHow) -> Resul
     }
 }
 
-/// Takes the name. A cluster of that name that lost its agent gets one again, and keeps the name.
+/// Starts an agent on this machine; a signal meanwhile waits for it.
+async fn launch(
+    context: &Context,
+    claim: Claim,
+    compiled: &Compiled,
+    signals: &mut Signals,
+) -> Result<(Cluster, Option<Caught>), Failure> {
+    let mut launching = std::pin::pin!(launch::start(&context.agent, claim, &compiled.plan));
+    tokio::select! {
+        cluster = &mut launching => Ok((cluster?, None)),
+        // An agent half started could not be told to end.
+        caught = signals.next() => Ok((launching.await?, Some(caught))),
+    }
+}
+
+/// Submits the cluster to YARN; a signal meanwhile breaks that off, and what was begun can be found.
+async fn submit(
+    ctx: &Ctx,
+    context: &Context,
+    claim: Claim,
+    compiled: &Compiled,
+    cargo: &Cargo,
+    signals: &mut Signals,
+) -> Result<(Cluster, Option<Caught>), Failure> {
+    let progress = ctx.ui.progress();
+    let on_stage = |stage| match stage {
+        Stage::Looking => {
+            progress.now("looking what YARN's nodes still need");
+        }
+        Stage::Uploading { sent, of } => {
+            if progress.now("uploading Flink and kobel to HDFS") {
+                progress.bytes_of(Some(of));
+            }
+            progress.bytes_so_far(sent);
+        }
+        Stage::Submitting => {
+            progress.unmeasured();
+            progress.now("submitting the application to YARN");
+        }
+    };
+    let cluster = Cluster { name: claim.name.clone(), dir: claim.dir.clone() };
+    tokio::select! {
+        submitted = yarn::start(context, claim, compiled, cargo, &on_stage) => Ok((submitted?, None)),
+        caught = signals.next() => Ok((cluster, Some(caught))),
+    }
+}
+
+/// Takes the name. A cluster of that name that lost its agent gets one again, and keeps the name; one on
+/// YARN may be over without anybody here having noticed.
 async fn claim(context: &Context, name: &ClusterName) -> Result<Claim, Failure> {
     match context.registry().claim(name) {
         Err(RegistryError::AgentGone { .. }) => {
             context.find(Some(name)).await?;
+            context.registry().claim(name).map_err(exists)
+        }
+        Err(taken @ RegistryError::Exists { .. }) => {
+            let cluster = context.registry().find(name)?;
+            if !cluster.is_on_yarn() || !cluster.status().await?.state.is_terminal() {
+                return Err(exists(taken));
+            }
             context.registry().claim(name).map_err(exists)
         }
         claimed => claimed.map_err(exists),
@@ -139,6 +202,7 @@ impl Starting<'_> {
         let wait = format!("kobel wait {name} --for ready");
         self.ctx.ui.note(format_args!("cluster {name} is starting; wait for it with: {wait}"));
         self.show(self.cluster.status().await?, how)?;
+        train::begin(self.context, self.cluster, self.plan);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -150,7 +214,7 @@ impl Starting<'_> {
     ) -> Result<ExitCode, Failure> {
         self.ctx.ui.note(summary(&status));
         self.show(status, how)?;
-        train::begin(self.context, self.plan);
+        train::begin(self.context, self.cluster, self.plan);
         if how.attach { attach(self.ctx, self.cluster, signals).await } else { Ok(ExitCode::SUCCESS) }
     }
 

@@ -1,26 +1,18 @@
 //! `kobel config`: a row per key.
 
-use serde::Serialize;
+use kobel_session::registry::Setting;
 
 use super::{Table, View};
 
-/// A key, its value, and where that came from.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ConfRow {
-    pub(crate) key: String,
-    pub(crate) value: String,
-    pub(crate) origin: String,
-}
-
 /// A configuration.
 pub(crate) struct ConfRows {
-    pub(crate) list: Vec<ConfRow>,
+    pub(crate) list: Vec<Setting>,
 }
 
 impl View for ConfRows {
-    type Document = [ConfRow];
+    type Document = [Setting];
 
-    fn document(&self) -> &[ConfRow] {
+    fn document(&self) -> &[Setting] {
         &self.list
     }
 
@@ -44,7 +36,7 @@ mod tests {
     #[test]
     fn each_key_with_where_it_came_from() {
         let row =
-            ConfRow { key: "rest.port".into(), value: "8081".into(), origin: "/f/conf/config.yaml:3".into() };
+            Setting { key: "rest.port".into(), value: "8081".into(), origin: "/f/conf/config.yaml:3".into() };
         let view = ConfRows { list: vec![row] };
         assert_eq!(view.table(false), "KEY        VALUE  FROM\nrest.port  8081   /f/conf/config.yaml:3\n");
         assert_eq!(view.names(), ["rest.port"]);

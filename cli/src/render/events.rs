@@ -21,7 +21,7 @@ impl Events {
             let worker = event.worker.map_or("-".into(), |id| id.to_string());
             let message = printable(&event.message);
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{:.3}  {:<15}  {worker:<6}  {message}", event.at, kind(event));
+            let _ = writeln!(text, "{:.3}  {:<17}  {worker:<6}  {message}", event.at, kind(event));
         }
         text
     }
@@ -35,7 +35,7 @@ impl View for Events {
     }
 
     fn table(&self, _wide: bool) -> String {
-        format!("{:<24}  {:<15}  {:<6}  MESSAGE\n{}", "TIME", "EVENT", "WORKER", self.lines())
+        format!("{:<24}  {:<17}  {:<6}  MESSAGE\n{}", "TIME", "EVENT", "WORKER", self.lines())
     }
 
     fn names(&self) -> Vec<String> {

@@ -3,20 +3,26 @@
 mod checks;
 mod clusters;
 mod conf;
+mod describe;
 mod distributions;
 mod events;
+mod gc;
 mod job_facts;
 mod jobs;
+mod plan;
 pub(crate) mod status;
 mod table;
 
 pub(crate) use checks::Checks;
 pub(crate) use clusters::Clusters;
-pub(crate) use conf::{ConfRow, ConfRows};
+pub(crate) use conf::ConfRows;
+pub(crate) use describe::{Description, Place, Places};
 pub(crate) use distributions::{Distributions, Which};
 pub(crate) use events::Events;
+pub(crate) use gc::{Leftovers, size};
 pub(crate) use job_facts::{CheckpointRow, Checkpoints, ExceptionRow, Exceptions, JobStatus, VertexRow};
 pub(crate) use jobs::{JobRow, Jobs};
+pub(crate) use plan::PlanView;
 pub(crate) use status::StatusView;
 pub(crate) use table::{Table, age};
 

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use kobel_plan::{ClusterKind, ClusterState, Status};
+use kobel_plan::{ClusterState, Status};
 
-use super::{View, age, clusters::jobs};
+use super::{View, age, clusters::jobs, plan::kind};
 use crate::failure::printable;
 
 /// One cluster at `now`, and the last lines of its log.
@@ -24,10 +24,7 @@ impl View for StatusView {
 
     fn table(&self, wide: bool) -> String {
         let s = &self.status;
-        let kind = match s.kind {
-            ClusterKind::Session => "session",
-            ClusterKind::PerJob => "per-job cluster",
-        };
+        let kind = kind(s.kind);
         let mark = if s.state == ClusterState::Ready { "●" } else { "○" };
         let mut text = format!("{mark} {} - Flink {} {kind} on {}\n", s.name, s.flink_version, s.provider);
         for (name, value) in self.facts(wide) {
@@ -88,7 +85,7 @@ fn process(pid: Option<u32>) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use kobel_plan::{ProviderKind, WorkerId, status::*};
+    use kobel_plan::{ClusterKind, ProviderKind, WorkerId, status::*};
 
     /// A cluster that is ready, with everything in it.
     pub(crate) fn ready() -> Status {

@@ -42,12 +42,13 @@ impl Progress {
         Self { shown, last: Mutex::default() }
     }
 
-    /// What is being done now: replaces the last one on a terminal, is a new line elsewhere.
-    pub(crate) fn now(&self, text: impl Into<String>) {
+    /// What is being done now: replaces the last one on a terminal, is a new line elsewhere. Whether that
+    /// was news.
+    pub(crate) fn now(&self, text: impl Into<String>) -> bool {
         let text = text.into();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if *last == text {
-            return;
+            return false;
         }
         match &self.shown {
             Shown::Nothing => {}
@@ -55,6 +56,7 @@ impl Progress {
             Shown::Terminal(bar) => bar.set_message(text.clone()),
         }
         *last = text;
+        true
     }
 
     /// A new phase of so many bytes, if that is known; shown on a terminal only.

@@ -190,3 +190,20 @@ fn odd_characters_in_a_path_reach_no_shell() {
         assert!(!machine.path("x").exists() && !Path::new("x").exists());
     }
 }
+
+/// Case 50.
+#[test]
+fn a_directory_that_flink_would_take_for_several_is_refused_before_the_start() {
+    let machine = Machine::new();
+    for (odd, code) in
+        [("a,b", 5), ("a:b", 5), ("a|b", 5), ("a\nb", 5), ("a\"b", 0), ("a\\b", 0), ("a b#c", 0)]
+    {
+        let state = machine.path(odd);
+        let mut command = machine.kobel.command(["start", "--dry-run"]);
+        command.env("FLINK_HOME", machine.path("flink")).env("JAVA_HOME", machine.path("java"));
+        let ran = finish(command.env("KOBEL_STATE_DIR", &state));
+        assert_eq!(ran.code, Some(code), "{odd:?}: {ran:?}");
+        assert_eq!(ran.stderr.contains("Flink cannot have its files in"), code != 0, "{odd:?}: {ran:?}");
+        assert!(!state.exists());
+    }
+}

@@ -6,7 +6,7 @@ use super::{Kobel, finish};
 #[test]
 fn an_unknown_cluster_is_answered_with_4_and_a_command_that_helps() {
     let kobel = Kobel::new();
-    for verb in ["status", "stop", "kill", "rm", "logs", "wait", "events", "attach", "restart"] {
+    for verb in ["status", "stop", "kill", "rm", "logs", "wait", "events", "attach", "restart", "describe"] {
         let ran = kobel.run([verb, "nope"]);
         assert_eq!(ran.code, Some(4), "{ran:?}");
         assert_eq!(ran.stderr, "error: there is no cluster nope\n  hint: kobel start nope\n", "{verb}");

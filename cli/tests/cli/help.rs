@@ -2,12 +2,13 @@
 
 use super::Kobel;
 
-const VERBS: [&[&str]; 34] = [
+const VERBS: [&[&str]; 36] = [
     &[],
     &["start"],
     &["run"],
     &["ps"],
     &["status"],
+    &["describe"],
     &["events"],
     &["logs"],
     &["attach"],
@@ -17,6 +18,7 @@ const VERBS: [&[&str]; 34] = [
     &["rm"],
     &["scale"],
     &["restart"],
+    &["gc"],
     &["job"],
     &["job", "list"],
     &["job", "status"],

@@ -6,6 +6,7 @@ mod bad_files;
 mod bad_input;
 mod clusters;
 mod help;
+mod output;
 mod streams;
 
 use std::{

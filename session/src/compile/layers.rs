@@ -81,6 +81,9 @@ fn settings(inputs: &Inputs<'_>) -> FlinkConf {
     if let Some(size) = settings.jm_memory.value {
         layer.set("jobmanager.memory.process.size", size.to_string(), settings.jm_memory.origin.clone());
     }
+    if let Some(queue) = &settings.yarn_queue.value {
+        layer.set("yarn.application.queue", queue, settings.yarn_queue.origin.clone());
+    }
     layer
 }
 
@@ -91,6 +94,7 @@ fn flags(inputs: &Inputs<'_>) -> FlinkConf {
         ("taskmanager.numberOfTaskSlots", "--slots", spec.slots.map(|n| n.to_string())),
         ("taskmanager.memory.process.size", "--tm-mem", spec.tm_memory.map(size)),
         ("jobmanager.memory.process.size", "--jm-mem", spec.jm_memory.map(size)),
+        ("yarn.application.queue", "--queue", spec.queue.clone()),
     ];
     let mut layer = FlinkConf::new();
     for (key, flag, value) in all {

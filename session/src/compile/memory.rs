@@ -46,6 +46,24 @@ fn stock(role: Role) -> (&'static str, &'static str) {
     }
 }
 
+/// What the agent may use of a container that it shares with the JobManager.
+pub(crate) const AGENT: MemorySize = MemorySize::from_mib(64);
+
+/// A JobManager's size is its container's, of which the agent has its part.
+pub(super) fn leave_room_for_agent(conf: &mut FlinkConf) {
+    let (key, default) = stock(Role::JobManager);
+    if !sizes(Role::JobManager).iter().any(|key| conf.contains(key)) {
+        conf.set(key, default, Origin::Default);
+    }
+    let Some((entry, total)) =
+        conf.get(key).and_then(|entry| Some((entry.clone(), MemorySize::parse_flink(&entry.value).ok()?)))
+    else {
+        return;
+    };
+    let left = MemorySize::from_bytes(total.bytes().saturating_sub(AGENT.bytes()));
+    conf.set(key, left.to_string(), entry.origin);
+}
+
 pub(super) fn of_role(
     role: Role,
     flink_major: u32,

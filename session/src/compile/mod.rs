@@ -13,11 +13,15 @@ use kobel_conf::{
     flink::{FlinkConf, Loaded, Origin, Release},
     settings::Settings,
 };
-use kobel_plan::{API_VERSION, ClusterKind, ClusterPlan, FlinkHome, JavaHome, Role, RolePlan, Wanted};
+use kobel_plan::{
+    API_VERSION, ClusterKind, ClusterPlan, FlinkHome, HadoopPlan, JavaHome, ProviderKind, Role, RolePlan,
+    Wanted,
+};
 
-use crate::{Env, spec::ClusterSpec};
+use crate::{Env, spec::ClusterSpec, yarn::Cargo};
 
 pub use error::CompileError;
+pub(crate) use memory::AGENT;
 
 /// Everything a plan is made of.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Inputs<'a> {
     pub flink: FlinkHome,
     /// The Java.
     pub java: JavaHome,
+    /// What of Hadoop there is for it.
+    pub hadoop: HadoopPlan,
     /// Where logs go unless the configuration moves them.
     pub log_dir: PathBuf,
     /// The machine's memory in bytes, where workers are processes of it and it is known.
@@ -51,6 +57,8 @@ pub struct Compiled {
     pub notes: Vec<String>,
     /// The effective configuration with the origin of each value.
     pub conf: FlinkConf,
+    /// What goes to YARN's nodes with the plan, of a cluster there.
+    pub cargo: Option<Cargo>,
 }
 
 /// What kobel sets where nobody else did: key, value and why.
@@ -77,6 +85,10 @@ const HADOOP: [(&str, &str); 3] = [
     ("HBASE_CONF_DIR", "env.hbase.conf.dir"),
 ];
 
+/// Variables that say as whom Hadoop's client speaks: names of users and of files, no secrets.
+const HADOOP_USER: [&str; 4] =
+    ["HADOOP_USER_NAME", "HADOOP_PROXY_USER", "HADOOP_TOKEN_FILE_LOCATION", "KRB5CCNAME"];
+
 /// Decides what the cluster is.
 pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
     let mut notes: Vec<String> = inputs.loaded.notes.iter().map(ToString::to_string).collect();
@@ -93,6 +105,10 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
     };
     intercept_exit(&mut conf, inputs.java.version, &mut notes);
     jvm::default_options(&mut conf, inputs.java.version);
+    if inputs.spec.provider == ProviderKind::Yarn {
+        network::on_nodes(&mut conf)?;
+        memory::leave_room_for_agent(&mut conf);
+    }
     network::defaults(&mut conf);
     network::check_pins(&conf, wanted)?;
     let (front, rpc_port) = (network::front(&conf)?, network::rpc_port(&conf)?);
@@ -108,6 +124,8 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
         log_dir: log_dir(&inputs, &conf),
         wanted,
         conf: for_workers(&conf),
+        origins: conf.iter().map(|(key, entry)| (key.to_string(), entry.origin.to_string())).collect(),
+        hadoop: inputs.hadoop,
         dialect: inputs.loaded.dialect,
         job_manager,
         task_manager,
@@ -117,8 +135,9 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
         rpc_port,
         flink: inputs.flink,
         java: inputs.java,
+        yarn: None,
     };
-    Ok(Compiled { plan, notes, conf })
+    Ok(Compiled { plan, notes, conf, cargo: None })
 }
 
 /// A program's main runs in the JobManager: its `System.exit` must not end the session. Flink stops
@@ -151,31 +170,37 @@ fn role(
 ) -> Result<RolePlan, CompileError> {
     let size = memory::of_role(role, inputs.flink.version.major, conf, notes)?;
     let jvm_args = jvm::arguments(role, size.jvm_args, conf, inputs.env)?;
-    let env = role_env(role, inputs.env, conf);
+    // What the variables of this machine lead to is on none of YARN's nodes.
+    let here = (inputs.spec.provider != ProviderKind::Yarn).then_some(inputs.env);
+    let env = role_env(role, here, conf);
     Ok(RolePlan { process_bytes: size.process_bytes, jvm_args, conf: size.conf, env, archive: None })
 }
 
 /// `containerized.master.env.NAME` and its kin of TaskManagers, above where Hadoop's files are.
-fn role_env(role: Role, env: &Env, conf: &FlinkConf) -> BTreeMap<String, String> {
+fn role_env(role: Role, env: Option<&Env>, conf: &FlinkConf) -> BTreeMap<String, String> {
     let prefix = match role {
         Role::JobManager => "containerized.master.env.",
         Role::TaskManager => "containerized.taskmanager.env.",
     };
     let hadoop = HADOOP.into_iter().filter_map(|(name, key)| {
-        let value = env.get(name).or_else(|| conf.get_str(key))?;
+        let value = env?.get(name).or_else(|| conf.get_str(key))?;
         Some((name.to_string(), value.to_string()))
     });
+    let user =
+        HADOOP_USER.into_iter().filter_map(|name| Some((name.to_string(), env?.get(name)?.to_string())));
     let own = conf.iter().filter_map(|(key, entry)| {
         let name = key.strip_prefix(prefix).filter(|name| !name.is_empty())?;
         Some((name.to_string(), entry.value.clone()))
     });
-    hadoop.chain(own).collect()
+    hadoop.chain(user).chain(own).collect()
 }
 
 /// `FLINK_LOG_DIR`, `env.log.dir` or the cluster's own directory. Log files are named by worker, so
 /// in a directory that is not the cluster's own they lie below the cluster's name.
 fn log_dir(inputs: &Inputs<'_>, conf: &FlinkConf) -> PathBuf {
     match inputs.env.get("FLINK_LOG_DIR").or_else(|| conf.get_str("env.log.dir")) {
+        // YARN has a directory of its own for each container.
+        _ if inputs.spec.provider == ProviderKind::Yarn => inputs.log_dir.clone(),
         Some(dir) if !dir.is_empty() => PathBuf::from(dir).join(inputs.spec.name.as_str()),
         _ => inputs.log_dir.clone(),
     }

@@ -2,7 +2,7 @@
 //! of is the front; Flink's own REST server stands behind it.
 
 use kobel_conf::flink::{FlinkConf, Origin};
-use kobel_plan::{FrontPlan, PortChoice, Wanted};
+use kobel_plan::{FrontPlan, Launch, PortChoice, Wanted};
 
 use super::CompileError;
 
@@ -37,6 +37,29 @@ pub(super) fn defaults(conf: &mut FlinkConf) {
     let bind = value(conf, "rest.address").unwrap_or(LOCALHOST).to_string();
     conf.set_default("rest.bind-address", bind, WHY);
     conf.set_default("rest.address", LOCALHOST, WHY);
+}
+
+/// Addresses where nobody knows yet which nodes the processes will run on: each is reached by its node's
+/// name. A file's addresses are those of another cluster, and loopback, which the stock configuration binds,
+/// is out of the others' reach (`YarnClusterDescriptor.removeLocalhostBindHostSetting`).
+pub(super) fn on_nodes(conf: &mut FlinkConf) -> Result<(), CompileError> {
+    const WHY: Origin = Origin::Kobel("each process is reached by its node's name");
+    for key in ["jobmanager.rpc.address", "taskmanager.host", "rest.address"] {
+        if asked_now(conf, key) {
+            return Err(CompileError::Owned { key: key.into(), owner: "YARN chooses the nodes" });
+        }
+        conf.set(key, Launch::HOST, WHY);
+    }
+    for key in ["jobmanager.bind-host", "taskmanager.bind-host", "rest.bind-address"] {
+        if value(conf, key).is_none_or(is_loopback) {
+            conf.set(key, Launch::HOST, WHY);
+        }
+    }
+    Ok(())
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == LOCALHOST || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn value<'a>(conf: &'a FlinkConf, key: &str) -> Option<&'a str> {

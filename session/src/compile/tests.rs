@@ -60,6 +60,7 @@ impl Case {
             loaded,
             flink: FlinkHome { home: "/flink".into(), version, class_path: Vec::new() },
             java: JavaHome { home: "/java".into(), version: 17 },
+            hadoop: HadoopPlan::default(),
             log_dir: "/state/log".into(),
             machine_memory: self.machine,
         })
@@ -289,4 +290,62 @@ proptest! {
         case.spec.tm_memory = Some(MemorySize::from_mib(mib).bytes());
         prop_assert_eq!(case.plan().task_manager.process_bytes, mib << 20);
     }
+}
+
+fn on_yarn(file: &[(&str, &str)], overrides: &[&str]) -> Case {
+    let mut case = Case::new(file).with(overrides);
+    case.spec.provider = ProviderKind::Yarn;
+    case
+}
+
+#[test]
+fn on_yarn_each_process_is_reached_by_its_node() {
+    let stock = [
+        ("jobmanager.rpc.address", "localhost"),
+        ("jobmanager.bind-host", "localhost"),
+        ("taskmanager.bind-host", "127.0.0.1"),
+        ("taskmanager.host", "localhost"),
+        ("rest.address", "elsewhere"),
+        ("rest.bind-address", "0.0.0.0"),
+    ];
+    let plan =
+        on_yarn(&stock, &[]).env(&[("HADOOP_CONF_DIR", "/etc/mine"), ("FLINK_LOG_DIR", "/logs")]).plan();
+    for key in ["jobmanager.bind-host", "taskmanager.bind-host", "taskmanager.host"] {
+        assert_eq!(plan.conf[key], kobel_plan::Launch::HOST, "{key}");
+    }
+    assert_eq!(plan.rpc_address, kobel_plan::Launch::HOST);
+    assert_eq!(
+        (plan.front.address.as_str(), plan.front.bind.as_str()),
+        (kobel_plan::Launch::HOST, "0.0.0.0")
+    );
+    assert!(plan.job_manager.env.is_empty(), "what is on this machine is not on the nodes");
+    assert_eq!(plan.log_dir, Path::new("/state/log"));
+    let error = error(on_yarn(&[], &["taskmanager.host=here"]));
+    assert_eq!(error.to_string(), "taskmanager.host cannot be set: YARN chooses the nodes");
+}
+
+#[test]
+fn on_yarn_the_agent_has_its_part_of_the_job_managers_container() {
+    let process = |case: Case| case.plan().job_manager.process_bytes >> 20;
+    assert_eq!(process(on_yarn(STOCK, &[])), 1600 - 64);
+    assert_eq!(process(on_yarn(&[], &[])), 1600 - 64);
+    let mut asked = on_yarn(STOCK, &[]);
+    asked.spec.jm_memory = Some(1 << 30);
+    assert_eq!(process(asked), 1024 - 64);
+    assert_eq!(process(Case::new(STOCK)), 1600, "elsewhere it is all the JobManager's");
+}
+
+#[test]
+fn the_queue_has_its_layers() {
+    let queue = |env: &[(&str, &str)], flag: Option<&str>, dynamic: &[&str]| {
+        let mut case = on_yarn(&[("yarn.application.queue", "of-flink")], dynamic);
+        case.settings = settings(env);
+        case.spec.queue = flag.map(String::from);
+        case.compile().unwrap().conf.get_str("yarn.application.queue").unwrap().to_string()
+    };
+    assert_eq!(queue(&[], None, &[]), "of-flink");
+    let env = [("KOBEL_YARN_QUEUE", "of-kobel")];
+    assert_eq!(queue(&env, None, &[]), "of-kobel");
+    assert_eq!(queue(&env, Some("of-flag"), &[]), "of-flag");
+    assert_eq!(queue(&env, Some("of-flag"), &["yarn.application.queue=of-d"]), "of-d");
 }

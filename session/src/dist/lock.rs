@@ -11,7 +11,7 @@ use super::{DistError, progress::Progress};
 
 /// Names of what is unfinished or being deleted. While the lock is held, whatever bears such a name
 /// belongs to nobody.
-pub(super) const UNFINISHED: &str = ".tmp-";
+pub(crate) const UNFINISHED: &str = ".tmp-";
 
 /// A directory of which this process is the only writer, until this is dropped or the process dies.
 pub(super) struct Locked {

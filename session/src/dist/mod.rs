@@ -42,6 +42,7 @@ use serde::{Deserialize, Serialize};
 pub use apache::Sites;
 pub use error::{Cause, DistError};
 pub use install::{InstallRequest, Place, Source};
+pub(crate) use lock::UNFINISHED;
 pub use progress::Progress;
 pub use sha512::Sha512;
 pub use version::Wish;

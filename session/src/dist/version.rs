@@ -41,11 +41,6 @@ impl FromStr for Wish {
 
     fn from_str(text: &str) -> Result<Self, DistError> {
         let bad = || DistError::NotAVersion(text.chars().take(64).collect());
-        let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-        let digits_first = text.starts_with(|c: char| c.is_ascii_digit());
-        if text.len() > 64 || !digits_first || !text.chars().all(safe) || text.contains("..") {
-            return Err(bad());
-        }
         let version = FlinkVersion::try_from(text.to_string()).map_err(|_| bad())?;
         let bare = !text.contains('-') && text.matches('.').count() == 1;
         Ok(if bare {

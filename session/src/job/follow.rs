@@ -12,13 +12,19 @@ use tokio::time::Instant;
 
 use super::{Target, output::Output};
 
-/// The state is asked for this often at first, so that a short job's end is seen as it happens;
+/// Between two questions for the state, the shortest time: a short job's end is seen as it happens.
 /// `/jobs/:id/status` is not cached by Flink.
-const FIRST: Duration = Duration::from_millis(100);
-/// And this often later.
-const LATER: Duration = Duration::from_millis(500);
+const SHORTEST: Duration = Duration::from_millis(25);
+/// And the longest.
+const LONGEST: Duration = Duration::from_millis(500);
+/// In between it is this part of the time that the job took so far: so much longer it seems at most.
+const PART: u32 = 20;
+/// Printed lines are looked for this often, and not before: who starts a job has other work to do.
+const LINES: Duration = Duration::from_millis(200);
 /// The details, which Flink caches for 3 s by default, are asked for this often.
 const DETAILS: Duration = Duration::from_secs(1);
+/// Between two questions for the result of a job that is over.
+const RESULT: Duration = Duration::from_millis(50);
 /// How long the cluster may not answer, as while a JobManager is replaced.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -101,7 +107,8 @@ pub async fn follow(
     on_news: &mut dyn FnMut(News),
 ) -> Result<JobEnded, FollowError> {
     let rest = &target.rest;
-    let (mut pause, mut details_at, mut answered_at) = (FIRST, Instant::now(), Instant::now());
+    let began = Instant::now();
+    let (mut details_at, mut lines_at, mut answered_at) = (began + LINES, began + LINES, began);
     let state = loop {
         match rest.job_state(job).await {
             Ok(state) if state.is_terminal() => break state,
@@ -111,7 +118,8 @@ pub async fn follow(
                     details_at = answered_at + DETAILS;
                     tell_progress(rest, job, state, on_news).await;
                 }
-                if let Some(output) = &mut output {
+                if let Some(output) = output.as_mut().filter(|_| answered_at >= lines_at) {
+                    lines_at = answered_at + LINES;
                     output.poll(rest, job, on_news).await;
                 }
             }
@@ -119,8 +127,7 @@ pub async fn follow(
             Err(source) if answered_at.elapsed() > PATIENCE => return Err(FollowError::Lost { job, source }),
             Err(error) => tracing::debug!(%job, %error, "state unknown for the moment"),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 5 / 4).min(LATER);
+        tokio::time::sleep((began.elapsed() / PART).clamp(SHORTEST, LONGEST)).await;
     };
     if let Some(output) = output {
         output.finish(rest, job, on_news).await;
@@ -142,7 +149,7 @@ async fn ended(rest: &FlinkRest, job: JobId, state: JobState) -> Result<JobEnded
     let result = loop {
         match rest.job_result(job).await {
             Ok(Some(result)) => break Some(result),
-            Ok(None) if Instant::now() < deadline => tokio::time::sleep(FIRST).await,
+            Ok(None) if Instant::now() < deadline => tokio::time::sleep(RESULT).await,
             Ok(None) => break None,
             Err(error) => {
                 tracing::debug!(%job, %error, "no result");

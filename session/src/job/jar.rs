@@ -56,6 +56,21 @@ pub enum JarError {
         /// The class asked for.
         class: String,
     },
+    /// It does not fit on the cluster's disk.
+    #[error(
+        "{} is too large: Flink keeps {COPIES} copies of its {} MB, and {} has {} MB left",
+        path.display(), size >> 20, dir.display(), free >> 20
+    )]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// Where the cluster would keep it.
+        dir: PathBuf,
+        /// How many bytes there are left.
+        free: u64,
+    },
 }
 
 impl Explain for JarError {
@@ -67,11 +82,15 @@ impl Explain for JarError {
         match self {
             JarError::NoMainClass(path) => Some(format!("kobel run -c CLASS {}", path.display())),
             JarError::NoSuchClass { path, .. } => Some(format!("unzip -l {}", path.display())),
+            JarError::NoRoom { dir, .. } => Some(format!("df -h {}", dir.display())),
             _ => None,
         }
     }
 }
 
+/// Copies of a jar that a cluster on one machine makes: the upload, the JobManager's blob, and the
+/// TaskManager's.
+const COPIES: u64 = 3;
 /// The largest manifest that is read; real ones have some KB.
 const MANIFEST: u64 = 1 << 20;
 
@@ -100,6 +119,16 @@ impl JarFile {
             _ => {}
         }
         Ok(Self { path: path.into(), size: meta.len(), main_class })
+    }
+
+    /// Makes sure that there is room for it in the cluster's directory on this machine.
+    pub fn fits(&self, dir: &Path) -> Result<(), JarError> {
+        let (path, size) = (self.path.clone(), self.size);
+        match rustix::fs::statvfs(dir).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)) {
+            Ok(free) if size > free / COPIES => Err(JarError::NoRoom { path, size, dir: dir.into(), free }),
+            // A disk that cannot be looked at says no, if it must, when the jar is there.
+            _ => Ok(()),
+        }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct JobRequest {
     pub allow_non_restored: bool,
     /// Who owns the savepoint afterwards.
     pub claim_mode: Option<ClaimMode>,
+    /// Where on this machine the cluster keeps the jar, if it is this machine: there must be room.
+    pub kept_in: Option<PathBuf>,
 }
 
 /// How far a submission is.
@@ -189,6 +191,7 @@ pub(super) async fn submit_settling(
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Outcome, SubmitError> {
     let jar = JarFile::check(&request.jar, request.class.as_deref())?;
+    request.kept_in.as_ref().map_or(Ok(()), |dir| jar.fits(dir))?;
     let sent = Arc::new(AtomicU64::new(0));
     on_stage(Stage::Uploading { size: jar.size, sent: Arc::clone(&sent) });
     let id = rest

@@ -241,3 +241,24 @@ async fn a_followed_job_ends_when_flink_says_so() {
     let gone = follow(&target, job, None, &mut |_| {}).await.unwrap_err();
     assert_eq!(gone.category(), Category::NotFound);
 }
+
+/// Case 46 of the bad inputs.
+#[tokio::test]
+async fn a_jar_for_which_there_is_no_room_is_refused_before_it_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = std::fs::read(jar::tests::jar(dir.path(), "a.jar", Some("Main-Class: org.x.Job\n"))).unwrap();
+    // The archive at the end of a hole of 8 TiB: zip's directory is at the end.
+    let path = dir.path().join("huge.jar");
+    let huge = std::fs::File::create(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&huge, &small, 8 << 40).unwrap();
+    let script = Script { reply: None, job_exists: false, states: vec![] };
+    let flink = Scripted::start(script).await;
+    let request = JobRequest { jar: path, kept_in: Some(dir.path().into()), ..Default::default() };
+    let mut stages = 0;
+    let error = submit(&flink.rest, our_id(), &request, &mut |_| stages += 1).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Jar(JarError::NoRoom { .. })), "{error}");
+    assert_eq!((error.category(), error.effect()), (Category::Environment, Effect::NotApplied));
+    assert_eq!((stages, flink.seen.lock().unwrap().runs.len()), (0, 0), "nothing is sent");
+    let fitting = JarFile::check(&dir.path().join("a.jar"), None).unwrap();
+    assert!(fitting.fits(dir.path()).is_ok());
+}

@@ -56,6 +56,10 @@ pub async fn start(agent: &Path, claim: Claim, plan: &ClusterPlan) -> Result<Clu
 /// Makes sure that a cluster that is not over has an agent. One that died is started again, and takes
 /// over the workers it left; one that somebody else is starting is waited for.
 pub async fn revive(agent: &Path, cluster: &Cluster) -> Result<(), LaunchError> {
+    if cluster.is_on_yarn() {
+        // There it is YARN that starts an agent again.
+        return Ok(());
+    }
     if cluster.agent_lives()? || !cluster.is_unfinished()? {
         return Ok(listening(cluster).await?);
     }

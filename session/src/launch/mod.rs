@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::{
     control::{Control, ControlError},
     registry::{Cluster, RegistryError},
+    yarn::{self, Application},
 };
 
 pub(crate) use local::INHERITED;
@@ -183,6 +184,9 @@ pub async fn end(
     grace: Duration,
     by: StopCause,
 ) -> Result<Status, EndError> {
+    if let Some(application) = Application::of(&cluster.dir)? {
+        return yarn::end(cluster, &application, grace, by).await;
+    }
     let name = cluster.name.clone();
     revive(agent, cluster).await.map_err(|source| EndError::Revive { name, source })?;
     if !cluster.agent_lives()? {

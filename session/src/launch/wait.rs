@@ -109,7 +109,35 @@ pub async fn wait_ready(
     }
 }
 
+/// On YARN nobody knows how long an agent takes to come, nor whether it comes again.
+async fn watch_on_yarn(cluster: &Cluster, mut on_status: impl FnMut(&Status)) -> Result<Status, WaitError> {
+    loop {
+        let status = cluster.status().await?;
+        on_status(&status);
+        match status.state {
+            ClusterState::Ready => return Ok(status),
+            state if state.is_terminal() => return Err(ended(cluster, status).await),
+            _ => {}
+        }
+        if status.agent.is_some()
+            && let Ok(control) = Control::open(&cluster.dir)
+            && let Ok(mut statuses) = control.watch().await
+        {
+            while let Some(Ok(status)) = statuses.next().await {
+                on_status(&status);
+                if status.state == ClusterState::Ready || status.state.is_terminal() {
+                    break;
+                }
+            }
+        }
+        tokio::time::sleep(super::LOOK).await;
+    }
+}
+
 async fn watch(cluster: &Cluster, mut on_status: impl FnMut(&Status)) -> Result<Status, WaitError> {
+    if cluster.is_on_yarn() {
+        return watch_on_yarn(cluster, on_status).await;
+    }
     let died = |source| WaitError::AgentDied {
         name: cluster.name.clone(),
         source,

@@ -103,7 +103,7 @@ impl Explain for RegistryError {
 }
 
 /// For `map_err`: what was attempted on which path.
-pub(super) fn file_error(
+pub(crate) fn file_error(
     action: &'static str,
     path: impl Into<PathBuf>,
 ) -> impl FnOnce(io::Error) -> RegistryError {

@@ -19,6 +19,8 @@ pub(crate) fn plan(log_dir: &Path) -> ClusterPlan {
         java: JavaHome { home: "/java".into(), version: 17 },
         wanted: Wanted { job_managers: 1, task_managers: 2 },
         conf: BTreeMap::new(),
+        origins: BTreeMap::new(),
+        hadoop: Default::default(),
         dialect: Dialect::Standard,
         job_manager: RolePlan::default(),
         task_manager: RolePlan::default(),
@@ -27,6 +29,7 @@ pub(crate) fn plan(log_dir: &Path) -> ClusterPlan {
         front: FrontPlan { bind: "localhost".into(), address: "localhost".into(), port: PortChoice::Free },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
+        yarn: None,
     }
 }
 

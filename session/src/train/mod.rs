@@ -1,8 +1,9 @@
 //! Making archives of Flink's classes (AppCDS) in the background, so that the next start is quick.
 //!
 //! A cluster's own JVMs never write them: that would make them slow to stop. `kobel start` leaves a
-//! `kobel train DIR` behind instead, which gets the plan of a small cluster on its standard input,
-//! runs its JVMs until they know each other, and keeps what they write when they end.
+//! `kobel train DIR` behind instead, which gets its errand on its standard input: it waits until the
+//! started cluster is ready, runs the JVMs of a small one until they know each other, and keeps what
+//! they write when they end.
 
 mod run;
 
@@ -20,26 +21,31 @@ use kobel_conf::{
     settings::ClassArchives,
 };
 use kobel_flink::launch::cds;
-use kobel_plan::{ClusterName, ClusterPlan, Role, RolePlan};
+use kobel_plan::{ClusterName, ClusterPlan, HadoopPlan, Role, RolePlan};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Context, Env,
     compile::{Inputs, compile},
     fsx,
     launch::INHERITED,
+    registry::Cluster,
     spec::ClusterSpec,
 };
 
 pub use run::run;
+pub(crate) use run::{LOCK, UNFINISHED};
 
 /// Memory in bytes of the processes of a training: the least in which Flink runs.
 const TM_MEMORY: u64 = 800 << 20;
 /// See [`TM_MEMORY`].
 const JM_MEMORY: u64 = 800 << 20;
+/// The plan by which a training made the archives beside it: what they are for.
+pub(crate) const RECIPE: &str = "recipe.json";
 /// What a training that failed leaves, so that not every start tries again.
 const FAILED: &str = "failed";
 /// For so long.
-const PAUSE: Duration = Duration::from_secs(3600);
+pub(crate) const PAUSE: Duration = Duration::from_secs(3600);
 
 /// No archives were made.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +58,8 @@ pub enum TrainError {
         /// Why not.
         source: io::Error,
     },
-    /// What came on standard input is no plan.
-    #[error("standard input holds no plan of a cluster")]
+    /// What came on standard input is no errand.
+    #[error("standard input does not say what to train for")]
     Plan(#[source] serde_json::Error),
     /// No command line could be made.
     #[error("cannot launch a JVM")]
@@ -101,9 +107,8 @@ pub(crate) fn assign(ctx: &Context, plan: &mut ClusterPlan) {
     if ctx.settings.start_cds.value == ClassArchives::Off {
         return;
     }
-    let roles = [&plan.job_manager, &plan.task_manager];
     let base = ctx.dirs.cache.join("cds");
-    let Some(dir) = cds::archive_dir(&base, &plan.java, &plan.flink.class_path, roles) else { return };
+    let Some(dir) = dir_of(&base, plan) else { return };
     // What lies there becomes part of a JVM: it must be ours.
     let mut there = [&base, &dir].into_iter().filter(|dir| dir.exists());
     match there.try_for_each(|dir| ensure_private(dir)) {
@@ -115,16 +120,35 @@ pub(crate) fn assign(ctx: &Context, plan: &mut ClusterPlan) {
     }
 }
 
-/// Starts a training in the background if an archive of this plan is missing. Nobody waits for it,
-/// and that it fails harms nobody.
-pub fn begin(ctx: &Context, plan: &ClusterPlan) {
+/// What a training is sent for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Errand {
+    /// The cluster whose start comes first.
+    cluster: ClusterName,
+    /// Where that one lives.
+    cluster_dir: PathBuf,
+    /// The small cluster that makes the archives.
+    plan: ClusterPlan,
+}
+
+/// The directory below `base` of the archives that fit this plan. A training's own plan leads to the
+/// same one.
+pub(crate) fn dir_of(base: &Path, plan: &ClusterPlan) -> Option<PathBuf> {
+    let roles = [&plan.job_manager, &plan.task_manager];
+    cds::archive_dir(base, &plan.java, &plan.flink.class_path, roles)
+}
+
+/// Starts a training in the background if an archive of this plan is missing; it begins when the
+/// cluster of the plan is ready. Nobody waits for it, and that it fails harms nobody.
+pub fn begin(ctx: &Context, cluster: &Cluster, plan: &ClusterPlan) {
     let archives = [&plan.job_manager.archive, &plan.task_manager.archive];
     let [Some(jm), Some(tm)] = archives else { return };
     let Some(dir) = jm.parent() else { return };
     if (jm.is_file() && tm.is_file()) || failed_lately(dir) {
         return;
     }
-    if let Err(error) = spawn(ctx, dir, plan) {
+    if let Err(error) = spawn(ctx, dir, cluster, plan) {
         tracing::warn!(%error, "cannot make archives of classes");
     }
 }
@@ -134,13 +158,15 @@ fn failed_lately(dir: &Path) -> bool {
     changed.is_ok_and(|at| at.elapsed().is_ok_and(|ago| ago < PAUSE))
 }
 
-fn spawn(ctx: &Context, dir: &Path, plan: &ClusterPlan) -> io::Result<()> {
+fn spawn(ctx: &Context, dir: &Path, cluster: &Cluster, plan: &ClusterPlan) -> io::Result<()> {
     let Some(small) = small(ctx, plan) else { return Ok(()) };
     ensure_private(dir).map_err(io::Error::other)?;
+    fsx::write_whole(&dir.join(RECIPE), &serde_json::to_vec_pretty(&small)?)?;
     // A file, not a pipe: nobody is left to write when the training gets to read it.
-    let mut recipe = tempfile::tempfile()?;
-    serde_json::to_writer(&mut recipe, &small)?;
-    io::Seek::rewind(&mut recipe)?;
+    let mut errand = tempfile::tempfile()?;
+    let cluster_dir = cluster.dir.path().into();
+    serde_json::to_writer(&mut errand, &Errand { cluster: cluster.name.clone(), cluster_dir, plan: small })?;
+    io::Seek::rewind(&mut errand)?;
     let log = fsx::private_append(&dir.join("train.log"))?;
     let env = INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     Command::new(&ctx.agent)
@@ -149,7 +175,7 @@ fn spawn(ctx: &Context, dir: &Path, plan: &ClusterPlan) -> io::Result<()> {
         .env_clear()
         .envs(env)
         .current_dir("/")
-        .stdin(recipe)
+        .stdin(errand)
         .stdout(log.try_clone()?)
         .stderr(Stdio::from(log))
         .spawn()
@@ -176,6 +202,8 @@ fn small(ctx: &Context, plan: &ClusterPlan) -> Option<ClusterPlan> {
         loaded,
         flink: plan.flink.clone(),
         java: plan.java.clone(),
+        // What stands behind Flink's jars is no matter of the archive.
+        hadoop: HadoopPlan::default(),
         log_dir: plan.log_dir.clone(),
         machine_memory: None,
     });
@@ -207,6 +235,22 @@ mod tests {
         let small = role(&["-Xmx200m", "--add-opens=c/d=ALL-UNNAMED"]);
         let trained = trained(small, &real).jvm_args;
         assert_eq!(trained, ["-Xmx200m", "-XX:+UseZGC", "--add-opens=a/b=ALL-UNNAMED"]);
+    }
+
+    #[test]
+    fn the_plan_of_a_training_tells_what_its_archives_are_for() {
+        let small = role(&["-Xmx200m", "-Xms200m"]);
+        for real in [
+            role(&[
+                "-Xmx8g",
+                "-XX:+UseZGC",
+                "--add-opens=a/b=ALL-UNNAMED",
+                "-XX:-UseCompressedClassPointers",
+            ]),
+            role(&["-Xmx42949672960", "-XX:+UseG1GC"]),
+        ] {
+            assert_eq!(cds::relevant(&trained(small.clone(), &real)), cds::relevant(&real));
+        }
     }
 
     #[test]

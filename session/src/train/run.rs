@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     net::TcpListener,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -16,34 +16,47 @@ use kobel_flink::{
     launch::{REST_HOST, cds::archive_name},
     worker_spec,
 };
-use kobel_plan::{Attempt, ClusterPlan, Launch, WorkerId, WorkerSpec};
+use kobel_plan::{Attempt, ClusterDir, ClusterPlan, Launch, Role, WorkerId, WorkerSpec};
 use rustix::process::{Pid, Signal};
 
-use super::{FAILED, TrainError, at};
+use super::{Errand, FAILED, TrainError, at};
+use crate::{launch::wait_ready, registry::Cluster};
 
 /// Beginning of the names of what is unfinished.
-const UNFINISHED: &str = ".tmp-";
+pub(crate) const UNFINISHED: &str = ".tmp-";
+/// The file in a directory of archives that who makes them holds locked.
+pub(crate) const LOCK: &str = "lock";
 /// Between two looks at the JVMs.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long the JVMs may take to find each other, on a loaded machine at low priority.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_secs(300);
 /// How long they may take to write their archives and end.
-const DUMP: Duration = Duration::from_secs(60);
-/// Seconds after which a JVM is told to end by `timeout`, whatever became of us: more than both.
-const LIFE: &str = "200";
-/// Seconds that it then has before it is killed: as many as [`DUMP`].
-const GRACE: &str = "60";
+const DUMP: Duration = Duration::from_secs(120);
+/// How long the cluster may take that is started first.
+const START: Duration = Duration::from_secs(600);
+/// For `sh -c`: becomes the JVM, with a child in its process group that kills the group when its
+/// standard input ends. That is a pipe from us, so a JVM never outlives us, whatever ends us.
+const LIFELINE: &str = r#"exec 3<&0; (read -r x <&3; kill -KILL 0) & exec "$@" 3<&- </dev/null"#;
 /// Archives for other jars and Javas that are kept, the newest ones.
 const KEPT: usize = 8;
 
-/// Makes the archives of this directory by the plan. Nothing happens where another process does so.
-pub async fn run(dir: &Path, plan: impl io::Read) -> Result<(), TrainError> {
+/// Makes the archives of this directory, as the errand says. Nothing happens where another process
+/// does so or has done so, or where the cluster that is to come first does not get ready.
+pub async fn run(dir: &Path, errand: impl io::Read) -> Result<(), TrainError> {
     // The shell that started kobel may go, and its jobs come first.
     let _ = rustix::process::setsid();
     let _ = rustix::process::nice(10);
-    let plan: ClusterPlan = serde_json::from_reader(plan).map_err(TrainError::Plan)?;
+    let Errand { cluster, cluster_dir, plan } = serde_json::from_reader(errand).map_err(TrainError::Plan)?;
+    let cluster = Cluster { name: cluster, dir: ClusterDir::new(cluster_dir) };
+    if let Err(error) = wait_ready(&cluster, START, &mut |_| {}).await {
+        tracing::info!(%error, "no training");
+        return Ok(());
+    }
     ensure_private(dir).map_err(|e| TrainError::File { path: dir.into(), source: io::Error::other(e) })?;
     let Some(_lock) = lock(dir)? else { return Ok(()) };
+    if [Role::JobManager, Role::TaskManager].iter().all(|role| dir.join(archive_name(*role)).is_file()) {
+        return Ok(());
+    }
     sweep(dir)?;
     let failed = dir.join(FAILED);
     let outcome = train(dir, &plan).await;
@@ -57,7 +70,7 @@ pub async fn run(dir: &Path, plan: impl io::Read) -> Result<(), TrainError> {
 
 /// Held for the life of this process; none if another one holds it.
 fn lock(dir: &Path) -> Result<Option<File>, TrainError> {
-    let path = dir.join("lock");
+    let path = dir.join(LOCK);
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(at(&path))?;
     match file.try_lock() {
@@ -156,11 +169,11 @@ impl Trainee {
         fs::create_dir(&tmp).map_err(at(&tmp))?;
         let draft = place.join("archive");
         let child = command(&spec, &place, &draft, &tmp).spawn();
-        let child = child.map_err(|source| TrainError::Spawn { program: "timeout", source })?;
+        let child = child.map_err(|source| TrainError::Spawn { program: "/bin/sh", source })?;
         Ok(Self { child, draft, archive: dir.join(archive_name(id.role)) })
     }
 
-    /// `timeout` passes the signal on.
+    /// Tells the JVM, which the shell has become by now, to write and to end.
     fn terminate(&self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, Signal::TERM);
@@ -188,23 +201,23 @@ impl Trainee {
 impl Drop for Trainee {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            // timeout kills a JVM that stays.
-            self.terminate();
+            // Also what it started: the wait closes the pipe.
+            let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
 }
 
-/// The worker's command under `timeout`: a JVM that we cannot end any more ends by itself.
+/// The worker's command, on a [`LIFELINE`].
 fn command(spec: &WorkerSpec, place: &Path, draft: &Path, tmp: &Path) -> Command {
-    let mut command = Command::new("timeout");
-    command.args(["-k", GRACE, LIFE]).arg(&spec.launch.program);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", LIFELINE, "sh"]).arg(&spec.launch.program);
     command.arg(format!("-XX:ArchiveClassesAtExit={}", draft.display()));
     // It warns of every class that it leaves out, hundreds of them.
     command.args(["-Xlog:disable", "-Xlog:all=error:stderr"]);
     command.args(spec.launch.args.iter().map(|arg| in_place(arg, place)));
     command.env_clear().envs(spec.launch.env.iter().map(|(name, value)| (name, in_place(value, place))));
-    command.current_dir(tmp).stdin(Stdio::null());
+    command.current_dir(tmp).stdin(Stdio::piped()).process_group(0);
     command
 }
 

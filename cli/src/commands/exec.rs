@@ -1,0 +1,24 @@
+//! `kobel exec`: a worker's process, for the agent.
+
+use std::{error::Error, process::ExitCode};
+
+use crate::args::ExecArgs;
+
+/// Runs it and ends as it ends.
+pub(super) fn run(args: &ExecArgs) -> ExitCode {
+    let [program, rest @ ..] = &args.what[..] else { return ExitCode::FAILURE };
+    match args.leash {
+        Some(parent) => failed(&kobel_agent::leash::become_leashed(parent, program, rest)),
+        None => match kobel_agent::exec::exec(program.as_ref()) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => failed(&error),
+        },
+    }
+}
+
+/// What goes to standard error here is what the node shows of a container that failed.
+fn failed(error: &dyn Error) -> ExitCode {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    eprintln!("kobel: {}", causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,106 @@
+//! Ending a cluster on YARN: its master is asked first, then the ResourceManager.
+
+use std::time::Duration;
+
+use kobel_hadoop_rpc::yarn::AppState;
+use kobel_plan::{ClusterState, Status, api::StopCause};
+use tokio::time::Instant;
+
+use super::{Application, seen::over};
+use crate::{
+    control::{Control, ControlError},
+    launch::EndError,
+    registry::Cluster,
+};
+
+/// Between two looks at an application.
+const LOOK: Duration = Duration::from_millis(100);
+/// What a master may take on top of the workers' grace, to give back its containers and take its leave.
+const OVERHEAD: Duration = Duration::from_secs(20);
+
+/// Ends the cluster and waits until YARN knows that it is over. Only who is in a hurry, or takes back a
+/// start, has it killed by YARN where its master does not go.
+pub(crate) async fn end(
+    cluster: &Cluster,
+    application: &Application,
+    grace: Duration,
+    by: StopCause,
+) -> Result<Status, EndError> {
+    let ending = Ending { cluster, application, grace, by };
+    let status = ending.run().await?;
+    if let Err(error) = application.remove_files().await {
+        tracing::warn!(id = %application.id, %error, "the application's directory is left for gc");
+    }
+    Ok(status)
+}
+
+struct Ending<'a> {
+    cluster: &'a Cluster,
+    application: &'a Application,
+    grace: Duration,
+    by: StopCause,
+}
+
+impl Ending<'_> {
+    async fn run(&self) -> Result<Status, EndError> {
+        let before = self.cluster.status().await?;
+        if before.state.is_terminal() {
+            // A submission that was broken off may arrive yet.
+            if self.by == StopCause::RolledBack {
+                self.ask_yarn().await?;
+            }
+            return Ok(before);
+        }
+        match Control::open(&self.cluster.dir).map_err(|e| self.failed(e))?.stop(self.grace, self.by).await {
+            // A reply that is lost changes nothing: what it came to is seen.
+            Ok(()) | Err(ControlError::Unknown(..)) => {}
+            // A master that has not begun has nothing to lose.
+            Err(ControlError::NoMaster { .. }) => return self.kill(before).await,
+            Err(error) if self.by == StopCause::Stop => return Err(self.failed(error)),
+            Err(_) => return self.kill(before).await,
+        }
+        let within = self.grace.saturating_add(OVERHEAD);
+        let deadline = Instant::now() + within;
+        loop {
+            let status = self.cluster.status().await?;
+            if status.state.is_terminal() {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        if self.by == StopCause::Stop {
+            return Err(EndError::Timeout { name: self.cluster.name.clone(), after: within });
+        }
+        self.kill(before).await
+    }
+
+    fn words(&self) -> &'static str {
+        match self.by {
+            StopCause::RolledBack => "taken back by `kobel start`",
+            StopCause::Kill => "killed by `kobel kill`",
+            _ => "stopped by `kobel stop`",
+        }
+    }
+
+    async fn ask_yarn(&self) -> Result<Option<AppState>, EndError> {
+        self.application.kill(self.words()).await.map_err(|e| self.failed(ControlError::Lookup(e)))
+    }
+
+    async fn kill(&self, before: Status) -> Result<Status, EndError> {
+        match self.ask_yarn().await? {
+            Some(AppState::Finished | AppState::Failed) => Ok(self.cluster.status().await?),
+            _ => {
+                let status = over(&before, ClusterState::Stopped, self.words().into());
+                self.cluster.remember(&status)?;
+                Ok(status)
+            }
+        }
+    }
+
+    fn failed(&self, source: ControlError) -> EndError {
+        EndError::Control { name: self.cluster.name.clone(), source }
+    }
+}

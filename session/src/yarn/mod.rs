@@ -1,0 +1,20 @@
+//! YARN from the submitting side: an application is submitted, found again, and ended.
+//!
+//! Of a cluster on YARN the agent is the application's master, and its record lies in a container. Here is
+//! only what finds it again, in `yarn.json`, and what was last seen of it.
+
+pub mod application;
+mod container;
+mod end;
+pub mod rest;
+mod seen;
+pub mod site;
+pub mod submit;
+
+pub use application::Application;
+pub use container::Cargo;
+pub(crate) use container::in_container;
+pub(crate) use end::end;
+pub(crate) use seen::status;
+pub use site::{Site, SiteError};
+pub use submit::{Stage, StartError, start};

@@ -1,0 +1,141 @@
+//! Where a cluster on YARN stands: its master tells, and where that does not answer, the ResourceManager.
+
+use jiff::Timestamp;
+use kobel_hadoop_rpc::yarn::{AppReport, AppState, FinalStatus};
+use kobel_plan::{ClusterState, Status, status::YarnStatus};
+
+use super::{
+    application::{Application, front},
+    rest::{RmError, Sighting, Wait, Wanted},
+};
+use crate::{
+    control::{Control, ControlError},
+    registry::{Cluster, RegistryError},
+};
+
+/// A wait that is shorter needs no explanation.
+const PATIENCE_MS: i64 = 1000;
+
+/// The status now; what is new in it is remembered.
+pub(crate) async fn status(cluster: &Cluster, application: &Application) -> Result<Status, RegistryError> {
+    let last = cluster.remembered()?;
+    if last.state.is_terminal() {
+        return Ok(last);
+    }
+    let status = match application.report().await {
+        Ok(Sighting::Seen(report)) => seen(cluster, application, &last, report).await,
+        Ok(Sighting::NotYet) => silent(&last, "the ResourceManager is only starting"),
+        // Whoever holds the lock is about to submit it.
+        Ok(Sighting::Gone) if cluster.is_locked()? => last.clone(),
+        Ok(Sighting::Gone) => {
+            over(&last, ClusterState::Failed, format!("YARN does not know {}", application.id))
+        }
+        Err(error) => without_resource_manager(cluster, &last, &error).await,
+    };
+    if status != last {
+        cluster.remember(&status)?;
+    }
+    Ok(status)
+}
+
+/// Logs lie on the nodes; here is only what was fetched of them.
+async fn ask(front: &str, last: &Status) -> Result<Status, ControlError> {
+    let told = Control::at(front)?.status().await?;
+    Ok(Status { log_dir: last.log_dir.clone(), ..told })
+}
+
+async fn seen(cluster: &Cluster, application: &Application, last: &Status, report: AppReport) -> Status {
+    let mut status = match front(&report) {
+        Some(url) => match ask(&url, last).await {
+            Ok(told) if told.name == cluster.name => told,
+            Ok(_) => silent(last, "another cluster answers at its master's address"),
+            Err(error) => silent(last, &format!("its ApplicationMaster does not answer: {error}")),
+        },
+        None => fold(last, &report),
+    };
+    if status.state == ClusterState::Starting && status.masters.is_empty() && status.agent.is_none() {
+        status.reason = wait(application, &report).await;
+    }
+    Status { yarn: Some(of_yarn(&report)), ..status }
+}
+
+fn of_yarn(report: &AppReport) -> YarnStatus {
+    YarnStatus {
+        application_id: report.id.to_string(),
+        queue: report.queue.clone(),
+        tracking_url: Some(report.tracking_url.clone()).filter(|url| url.starts_with("http")),
+    }
+}
+
+/// Why it is not running yet.
+async fn wait(application: &Application, report: &AppReport) -> Option<String> {
+    if Timestamp::now().as_millisecond() - report.started_ms < PATIENCE_MS || report.state.is_over() {
+        return None;
+    }
+    let manager = application.resource_manager().ok()?;
+    let (queues, nodes) = futures_util::future::join(manager.queues(), manager.nodes()).await;
+    let wanted = Wanted { size: application.master_size(), node_label: None };
+    let nodes = nodes.ok();
+    let wait = Wait::of(report, &wanted, &queues.unwrap_or_default(), nodes.as_deref());
+    Some(format!("{} waits: {wait}", report.id))
+}
+
+/// The front is all there is to ask.
+async fn without_resource_manager(cluster: &Cluster, last: &Status, error: &RmError) -> Status {
+    if let Some(url) = &last.rest_url
+        && let Ok(told) = ask(url, last).await
+        && told.name == cluster.name
+    {
+        return Status { yarn: last.yarn.clone(), ..told };
+    }
+    silent(last, &error.to_string())
+}
+
+/// What a status is worth that cannot be had anew.
+fn silent(last: &Status, why: &str) -> Status {
+    let state = match last.state {
+        ClusterState::Starting => ClusterState::Starting,
+        ClusterState::Stopping => ClusterState::Stopping,
+        _ => ClusterState::Degraded,
+    };
+    Status { state, reason: Some(why.into()), ..last.clone() }
+}
+
+/// What the ResourceManager's report makes of the last status, while no master serves.
+fn fold(last: &Status, report: &AppReport) -> Status {
+    let words = words(report);
+    match (report.state, report.final_status) {
+        (AppState::Finished, FinalStatus::Succeeded | FinalStatus::Ended | FinalStatus::Killed) => {
+            let reason = (!report.diagnostics.is_empty()).then_some(words);
+            Status { reason, ..over(last, ClusterState::Stopped, String::new()) }
+        }
+        (AppState::Finished | AppState::Failed | AppState::Killed, _) => {
+            over(last, ClusterState::Failed, words)
+        }
+        _ if last.agent.is_some() => silent(last, "YARN is starting its ApplicationMaster again"),
+        _ => Status { state: ClusterState::Starting, reason: None, ..last.clone() },
+    }
+}
+
+/// The ResourceManager's words, on one line.
+fn words(report: &AppReport) -> String {
+    let words = report.diagnostics.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (report.state, words.is_empty()) {
+        (_, false) => words,
+        (AppState::Killed, true) => "its application was killed".into(),
+        (_, true) => "YARN does not say why".into(),
+    }
+}
+
+/// Nothing of it runs any more.
+pub(super) fn over(last: &Status, state: ClusterState, reason: String) -> Status {
+    let mut status = Status { state, reason: Some(reason), agent: None, ..last.clone() };
+    status.masters.clear();
+    status.task_managers.running = 0;
+    status.task_managers.list.clear();
+    status.slots = Default::default();
+    status
+}
+
+#[cfg(test)]
+mod tests;

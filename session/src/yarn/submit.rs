@@ -1,0 +1,398 @@
+//! Starting a cluster on YARN: what its nodes need goes to HDFS, and an application to the ResourceManager.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use kobel_conf::{Category, Explain, dirs::ensure_private, flink::FlinkConf, units::MemorySize};
+use kobel_hadoop_rpc::yarn::{
+    Launch, LocalResource, LogCollection, Master, Resource, ResourceKind, Submission, UrlError, Visibility,
+};
+use kobel_plan::{
+    ClusterPlan, ClusterState, Role,
+    yarn::{RemoteFile, SharedWith, YarnPlan},
+};
+use kobel_staging::{
+    Blob, BlobError, Deadlines, Digests, Directory, Hdfs, Source, Staged, Staging, StagingError,
+};
+
+use super::{
+    Application,
+    container::{Cargo, FLINK, KOBEL},
+    rest::{RmError, RmRest, SubmitError},
+    seen::over,
+};
+use crate::{
+    Compiled, Context,
+    compile::AGENT,
+    fsx,
+    registry::{Claim, Cluster, RegistryError},
+};
+
+/// The command of the master's container; its output goes where YARN looks for it.
+const COMMAND: &str = "./kobel am 1><LOG_DIR>/agent.out 2><LOG_DIR>/agent.err";
+/// How long the ResourceManager may take to decide on an application.
+const DECISION: Duration = Duration::from_secs(60);
+/// What Flink's own client calls its applications.
+const KIND: &str = "Apache Flink";
+
+/// An application could not be submitted.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The cluster's directory is of no use.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A file of the cluster cannot be written.
+    #[error("cannot write {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The ResourceManager gave no id.
+    #[error(transparent)]
+    Rm(#[from] RmError),
+    /// The ResourceManager did not take it.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// What is to be uploaded cannot be read.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// HDFS did not take what the nodes need.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// A node cannot be told where a file is.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// A container is larger than YARN gives out.
+    #[error("a {} of {size} does not fit: YARN gives out containers up to {largest}", role.noun())]
+    TooLarge {
+        /// Whose.
+        role: Role,
+        /// Its container.
+        size: MemorySize,
+        /// The largest.
+        largest: MemorySize,
+    },
+    /// A key of the configuration has a value that YARN does not take.
+    #[error("{key} ({origin}) must be {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Where its value came from.
+        origin: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// There is no randomness for a secret.
+    #[error("the system gives no random numbers")]
+    Random(#[source] std::io::Error),
+}
+
+impl Explain for StartError {
+    fn category(&self) -> Category {
+        match self {
+            StartError::Registry(e) => e.category(),
+            StartError::Rm(e) => e.category(),
+            StartError::Submit(e) => e.category(),
+            StartError::Blob(e) => e.category(),
+            StartError::Staging(e) => e.category(),
+            _ => Category::Environment,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            StartError::Registry(e) => e.hint(),
+            StartError::Rm(e) => e.hint(),
+            StartError::Submit(e) => e.hint(),
+            StartError::Blob(e) => e.hint(),
+            StartError::Staging(e) => e.hint(),
+            StartError::TooLarge { role: Role::JobManager, .. } => Some("--jm-mem 1g".into()),
+            StartError::TooLarge { role: Role::TaskManager, .. } => Some("--tm-mem 1g".into()),
+            _ => None,
+        }
+    }
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Digests are computed, and HDFS is asked what it has.
+    Looking,
+    /// So many bytes were sent, of so many at most.
+    Uploading {
+        /// Sent so far.
+        sent: u64,
+        /// Of all that is not there yet.
+        of: u64,
+    },
+    /// The ResourceManager decides.
+    Submitting,
+}
+
+/// Told what is being done.
+pub type OnStage<'a> = &'a (dyn Fn(Stage) + Send + Sync);
+
+/// Submits the application of a new cluster, and returns when YARN has taken it. Of a start that fails
+/// nothing is left but the record. One that is dropped half way is for `launch::roll_back` to take back.
+pub async fn start(
+    ctx: &Context,
+    claim: Claim,
+    compiled: &Compiled,
+    cargo: &Cargo,
+    on_stage: OnStage<'_>,
+) -> Result<Cluster, StartError> {
+    let submitted = submit(ctx, &claim, compiled, cargo, on_stage).await;
+    let cluster = Cluster { name: claim.name, dir: claim.dir };
+    let Err(error) = submitted else { return Ok(cluster) };
+    if let Err(left) = take_back(&cluster, &error).await {
+        tracing::warn!(cluster = %cluster.name, error = %left, "something of the failed start is left for gc");
+    }
+    Err(error)
+}
+
+/// Removes what was begun, and writes down why.
+async fn take_back(cluster: &Cluster, error: &StartError) -> Result<(), StartError> {
+    let words = chain(error);
+    let status = over(&cluster.remembered()?, ClusterState::Failed, words.clone());
+    cluster.remember(&status)?;
+    let Some(application) = Application::of(&cluster.dir)? else { return Ok(()) };
+    application.kill(&words).await?;
+    Ok(application.remove_files().await?)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+async fn submit(
+    ctx: &Context,
+    claim: &Claim,
+    compiled: &Compiled,
+    cargo: &Cargo,
+    on_stage: OnStage<'_>,
+) -> Result<(), StartError> {
+    let mut plan = compiled.plan.clone();
+    write_plan(claim, &plan)?;
+    let site = &cargo.site;
+    let manager = RmRest::new(&site.web, &site.user)?;
+    let new = manager.new_application().await?;
+    check_sizes(&plan, &new.largest)?;
+    let hdfs =
+        Hdfs::new(None, &site.properties, &site.user, Deadlines::default()).map_err(StagingError::from)?;
+    let base = ctx.settings.staging_dir.value.clone().unwrap_or_else(|| format!("{}/.kobel", hdfs.home()));
+    let application = Application {
+        id: new.id,
+        user: site.user.clone(),
+        web: site.web.clone(),
+        staging: base.clone(),
+        hadoop: site.properties.clone(),
+        master_mib: master_mib(&plan),
+        secret: secret()?,
+    };
+    // From here on it can be found, and with it all that follows.
+    application.write(&claim.dir)?;
+    on_stage(Stage::Looking);
+    let shipment = Shipment { application: &application, cargo, staging: application.staging()?, on_stage };
+    let (directory, worker_files) = shipment.ship(ctx).await?;
+    plan.yarn = Some(YarnPlan {
+        application_id: new.id.to_string(),
+        user: site.user.clone(),
+        scheduler: site.scheduler.clone(),
+        patience_ms: u64::try_from(site.patience.as_millis()).unwrap_or(u64::MAX),
+        staging: base,
+        hadoop: site.properties.clone(),
+        worker_files,
+    });
+    write_plan(claim, &plan)?;
+    let files = master_files(&application, &plan, &directory).await?;
+    on_stage(Stage::Submitting);
+    let submission = submission(&application, &plan, &compiled.conf, files)?;
+    manager.submit(&submission, DECISION).await?;
+    Ok(())
+}
+
+fn write_plan(claim: &Claim, plan: &ClusterPlan) -> Result<(), StartError> {
+    let path = claim.dir.plan();
+    let json = serde_json::to_vec_pretty(plan)
+        .map_err(|source| RegistryError::Damaged { path: path.clone(), source })?;
+    ensure_private(&plan.log_dir).map_err(RegistryError::from)?;
+    fsx::write_whole(&path, &json).map_err(|source| StartError::File { path, source })
+}
+
+/// What opens the master to who changes the cluster.
+fn secret() -> Result<String, StartError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|e| StartError::Random(std::io::Error::other(e)))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// YARN counts containers in MiB.
+fn mib(bytes: u64) -> i64 {
+    i64::try_from(bytes.div_ceil(1 << 20)).unwrap_or(i64::MAX)
+}
+
+fn master_mib(plan: &ClusterPlan) -> i64 {
+    mib(plan.job_manager.process_bytes.saturating_add(AGENT.bytes()))
+}
+
+fn check_sizes(plan: &ClusterPlan, largest: &Resource) -> Result<(), StartError> {
+    let tm =
+        (plan.wanted.task_managers > 0).then(|| (Role::TaskManager, mib(plan.task_manager.process_bytes)));
+    for (role, size) in [(Role::JobManager, master_mib(plan))].into_iter().chain(tm) {
+        if size > largest.memory_mib {
+            let of_mib = |mib: i64| MemorySize::from_mib(u64::try_from(mib).unwrap_or(0));
+            return Err(StartError::TooLarge {
+                role,
+                size: of_mib(size),
+                largest: of_mib(largest.memory_mib),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What goes to HDFS.
+struct Shipment<'a> {
+    application: &'a Application,
+    cargo: &'a Cargo,
+    staging: Staging,
+    on_stage: OnStage<'a>,
+}
+
+impl Shipment<'_> {
+    /// Brings there what all containers need: the application's directory, and its files by link.
+    async fn ship(&self, ctx: &Context) -> Result<(Directory, BTreeMap<String, RemoteFile>), StartError> {
+        let app = self.application.app_id()?;
+        let (flink, kobel) = self.blobs(ctx).await?;
+        let directory = self.staging.application(&app).await?;
+        let (sent, of) = (AtomicU64::new(0), flink.size + kobel.size);
+        let progress = |more: u64| {
+            let sent = sent.fetch_add(more, Ordering::Relaxed) + more;
+            (self.on_stage)(Stage::Uploading { sent, of });
+        };
+        let (links, files): (Vec<_>, Vec<_>) = self.cargo.files().into_iter().unzip();
+        let (flink, kobel, files) = futures_util::future::try_join3(
+            self.staging.ensure(&flink, &app, &progress),
+            self.staging.ensure(&kobel, &app, &progress),
+            directory.put_all(&files, &|_| ()),
+        )
+        .await?;
+        let own = links.into_iter().zip(files.iter().map(|file| of_application(file)));
+        let shared = [
+            (FLINK.to_string(), RemoteFile { archive: true, ..of_everybody(&flink) }),
+            (KOBEL.to_string(), of_everybody(&kobel)),
+        ];
+        Ok((directory, shared.into_iter().chain(own).collect()))
+    }
+
+    /// Flink's distribution and kobel's own program, by their digests.
+    async fn blobs(&self, ctx: &Context) -> Result<(Blob, Blob), StartError> {
+        let digests = Digests::new(ctx.dirs.cache.join("digests"));
+        let ((lib, plugins), kobel) = (self.cargo.directories(), ctx.agent.clone());
+        let read = move || Ok((digests.distribution(&lib, &plugins)?, digests.file(&kobel)?));
+        let read: Result<_, BlobError> = tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
+            Err(BlobError::Read {
+                what: "what is to be uploaded".into(),
+                source: std::io::Error::other(error),
+            })
+        });
+        Ok(read?)
+    }
+}
+
+fn of_everybody(staged: &Staged) -> RemoteFile {
+    let shared_with = match staged.visibility {
+        kobel_staging::Visibility::Public => SharedWith::Everybody,
+        kobel_staging::Visibility::Private => SharedWith::User,
+    };
+    RemoteFile { shared_with, ..of_application(staged) }
+}
+
+fn of_application(staged: &Staged) -> RemoteFile {
+    RemoteFile {
+        url: staged.url.clone(),
+        size: staged.size,
+        modified_ms: staged.mtime,
+        archive: false,
+        shared_with: SharedWith::Application,
+    }
+}
+
+/// The files of the master's container: the workers', and what only the master may read.
+async fn master_files(
+    application: &Application,
+    plan: &ClusterPlan,
+    directory: &Directory,
+) -> Result<BTreeMap<String, RemoteFile>, StartError> {
+    let json = serde_json::to_vec(plan)
+        .map_err(|source| RegistryError::Damaged { path: Path::new("plan.json").into(), source })?;
+    let own = [
+        ("plan.json".to_string(), Source::Bytes(json.into())),
+        ("secret".to_string(), Source::Bytes(application.secret.clone().into())),
+    ];
+    let staged = directory.put_all(&own, &|_| ()).await?;
+    let own = own.iter().zip(&staged).map(|((name, _), staged)| (name.clone(), of_application(staged)));
+    let workers = plan.yarn.iter().flat_map(|yarn| yarn.worker_files.clone());
+    Ok(workers.chain(own).collect())
+}
+
+fn submission(
+    application: &Application,
+    plan: &ClusterPlan,
+    conf: &FlinkConf,
+    files: BTreeMap<String, RemoteFile>,
+) -> Result<Submission, StartError> {
+    let files = files.iter().map(|(link, file)| Ok((link.clone(), local_resource(file)?)));
+    let launch = Launch {
+        commands: vec![COMMAND.into()],
+        files: files.collect::<Result<_, UrlError>>()?,
+        ..Launch::default()
+    };
+    let text =
+        |key: &str| conf.get_str(key).map(str::trim).filter(|value| !value.is_empty()).map(String::from);
+    let tags = text("yarn.tags").unwrap_or_default();
+    let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(String::from);
+    let cores = number(conf, "yarn.appmaster.vcores")?.unwrap_or(1);
+    Ok(Submission {
+        id: application.id,
+        name: text("yarn.application.name").unwrap_or_else(|| plan.name.to_string()),
+        kind: text("yarn.application.type").unwrap_or_else(|| KIND.into()),
+        queue: text("yarn.application.queue"),
+        priority: number(conf, "yarn.application.priority")?.filter(|priority| *priority >= 0),
+        max_attempts: number(conf, "yarn.application-attempts")?,
+        failures_validity_ms: None,
+        keep_containers: true,
+        tags: ["kobel".to_string()].into_iter().chain(tags).collect(),
+        node_label: text("yarn.application.node-label"),
+        size: Resource::new(application.master_mib, cores),
+        logs: LogCollection::default(),
+        master: Master::Launched(launch),
+    })
+}
+
+fn number<T: std::str::FromStr>(conf: &FlinkConf, key: &'static str) -> Result<Option<T>, StartError> {
+    let Some(entry) = conf.get(key).filter(|entry| !entry.value.trim().is_empty()) else { return Ok(None) };
+    let wrong = || StartError::Value { key, origin: entry.origin.to_string(), expected: "a whole number" };
+    entry.value.trim().parse().map(Some).map_err(|_| wrong())
+}
+
+fn local_resource(file: &RemoteFile) -> Result<LocalResource, UrlError> {
+    Ok(LocalResource {
+        url: file.url.parse()?,
+        size: i64::try_from(file.size).unwrap_or(i64::MAX),
+        modified_ms: i64::try_from(file.modified_ms).unwrap_or(i64::MAX),
+        kind: if file.archive { ResourceKind::Archive } else { ResourceKind::File },
+        visibility: match file.shared_with {
+            SharedWith::Everybody => Visibility::Public,
+            SharedWith::User => Visibility::Private,
+            SharedWith::Application => Visibility::Application,
+        },
+    })
+}
