@@ -17,4 +17,4 @@ KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "
 jar=$(example_jar "$examples_1")
 
 exec python3 -B "$root/scripts/bench/local.py" --rounds "${2:-3}" --kobel "$kobel" \
-    --flink "$cache/data/flink/$flink_1" --jar "$jar" --text "$root/README.md"
+    --flink "$cache/data/flink/$flink_1" --jar "$jar" --text "$root/README.md" --long-job "$root/tests/java/LongJob.java"

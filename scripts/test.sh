@@ -5,6 +5,7 @@
 #   scripts/test.sh             all of it
 #   scripts/test.sh FILTER…     only the tests whose name contains a FILTER, no lints
 #   scripts/test.sh --matrix    only this: every supported Flink starts, runs a job and stops
+#   scripts/test.sh --soak [N]  only this: N jobs, 1000, one after the other through one session
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
@@ -13,7 +14,10 @@ need_tools
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 
 say "building"
-cargo build --workspace --all-targets --quiet
+case ${1:-} in
+    --matrix | --soak) cargo build -p kobel --quiet ;;
+    *) cargo build --workspace --all-targets --quiet ;;
+esac
 kobel=${CARGO_TARGET_DIR:-$root/target}/debug/kobel
 
 install_flink() {
@@ -29,7 +33,7 @@ if [ "${1:-}" = --matrix ]; then
     KOBEL_TEST_MATRIX=$cache/data/flink exec cargo test -p kobel-tests --test matrix -- --nocapture
 fi
 
-say "fetching Flink $flink_1 and $flink_2, and their example jobs (kept in $cache)"
+say "fetching Flink $flink_1 and $flink_2, their example jobs, and Hadoop $hadoop (kept in $cache)"
 for version in "$flink_1" "$flink_2"; do
     install_flink "$version"
 done
@@ -38,6 +42,13 @@ example_jar "$examples_2" >/dev/null
 export KOBEL_TEST_FLINK=$cache/data/flink/$flink_1
 export KOBEL_TEST_FLINK2=$cache/data/flink/$flink_2
 export KOBEL_TEST_JARS=$cache/jars
+KOBEL_TEST_HADOOP=$(hadoop_home "$hadoop")
+export KOBEL_TEST_HADOOP
+
+if [ "${1:-}" = --soak ]; then
+    say "jobs one after the other"
+    KOBEL_TEST_SOAK=${2:-1000} exec cargo test -p kobel-tests --test soak -- --nocapture
+fi
 
 if [ $# -eq 0 ]; then
     say "format and lints"

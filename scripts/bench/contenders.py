@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from processes import Client, Failure, gone, java, peak_memory, of_directory, until, words
+from processes import Client, Failure, gone, java, maps, of_directory, peak_memory, until, words
 
 WORD_COUNT = "org.apache.flink.streaming.examples.wordcount.WordCount"
 JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
@@ -46,7 +46,7 @@ def registered(port):
 
 
 class Bench:
-    """What all three share: a directory, a copy of the distribution's configuration, a job."""
+    """What all three share: a directory, a copy of the distribution's configuration, the jobs."""
 
     def __init__(self, directory, options):
         self.dir = Path(directory)
@@ -58,6 +58,8 @@ class Bench:
         text = file.read_text().replace("port: 6123", f"port: {rpc}")
         file.write_text(text + f"\nrest.port: {self.rest}\n")
         self.count = 0
+        self.word_count = ["-c", WORD_COUNT, options.jar, "--input", options.text, "--output"]
+        self.long_job = [compiled(options.long_job, options, self.dir), options.records]
 
     def env(self, **own):
         """An environment from nothing but what both kinds of client need."""
@@ -75,16 +77,15 @@ class Bench:
         return Client([str(word) for word in argv], env, self.dir / f"{self.count}.out")
 
     def start(self, argv, env):
-        """A start command until a TaskManager is registered, and the command's cost."""
+        """A start command until a TaskManager is registered, until it returns, and its cost."""
         client = self.client(argv, env)
         registered(self.rest)
         ready = client.seconds()
-        return {"start": ready, **costs("start", client.wait())}
+        done = client.wait()
+        return {"start": ready, "start returns": max(ready, done["wall"]), **costs("start", done)}
 
-    def run(self, argv, env):
+    def run(self, name, argv, env, job):
         """A job by its client: the client's time without the job's own, and the client's cost."""
-        result = self.dir / f"counts-{self.count}"
-        job = ["-c", WORD_COUNT, self.options.jar, "--input", self.options.text, "--output", result]
         known = {job["jid"] for job in ask(self.rest, "/jobs/overview")["jobs"]}
         done = self.client([*argv, *job], env).wait()
 
@@ -93,10 +94,21 @@ class Bench:
             ours = [job for job in jobs if job["jid"] not in known and job["state"] == "FINISHED"]
             return ours[0]["duration"] / 1000 if ours else None
 
-        job_seconds = until("the job is listed as finished", finished)
-        if not any(result.rglob("*")):
-            raise Failure(f"WordCount left nothing in {result}")
-        return {"job": job_seconds, "run": done["wall"] - job_seconds, **costs("run", done)}
+        seconds = until("the job is listed as finished", finished)
+        return {f"{name} job": seconds, name: done["wall"] - seconds, **costs(name, done)}
+
+    def jobs(self, argv, env):
+        """Two small jobs one after the other, then two long ones: of each kind one in JVMs that
+        have not done it before, and one in those that have."""
+        figures = {}
+        for name in ["run", "again"]:
+            result = self.dir / f"counts-{self.count}"
+            figures |= self.run(name, argv, env, [*self.word_count, result])
+            if not any(result.rglob("*")):
+                raise Failure(f"WordCount left nothing in {result}")
+        for name in ["long", "long again"]:
+            figures |= self.run(name, argv, env, self.long_job)
+        return figures
 
     def stop(self, argv, env):
         """A stop command until it has ended and no process is left."""
@@ -111,38 +123,112 @@ def costs(verb, done):
     return {f"{verb} cpu": done["cpu"], f"{verb} memory": done["memory"]}
 
 
-def scripts(bench):
-    """A session by Flink's own scripts."""
-    binaries = bench.options.flink / "bin"
-    env = bench.env(FLINK_LOG_DIR=bench.dir / "log", FLINK_PID_DIR=bench.dir)
-    (bench.dir / "log").mkdir(exist_ok=True)
-    figures = bench.start([binaries / "start-cluster.sh"], env)
-    figures |= bench.run([binaries / "flink", "run"], env)
-    return figures | bench.stop([binaries / "stop-cluster.sh"], env)
+def compiled(source, options, directory):
+    """A job's jar, made of its source."""
+    classes, jar = directory / f"{source.stem}-classes", directory / f"{source.stem}.jar"
+    tools = options.java / "bin"
+    for argv in [
+        [tools / "javac", "-nowarn", "-cp", f"{options.flink}/lib/*", "-d", classes, source],
+        [tools / "jar", "cfe", jar, source.stem, "-C", classes, "."],
+    ]:
+        done = subprocess.run(argv, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"{argv[0]} failed:\n{done.stderr}")
+    return jar
 
 
-def kobel(bench):
-    """A session by kobel, and how its JVMs were started, for [`bare`]."""
-    env = bench.env(
-        FLINK_HOME=bench.options.flink, KOBEL_CONFIG=bench.dir / "config.toml",
-        **{f"KOBEL_{kind}_DIR": bench.dir / kind.lower() for kind in ["STATE", "DATA", "CACHE"]},
-    )
-    program = bench.options.kobel
-    figures = bench.start([program, "start", "bench"], env)
-    figures |= bench.run([program, "run", "--cluster", "bench"], env)
-    figures["agent memory"] = peak_memory(agent(bench))
-    jvms = [Jvm(bench, main_class) for main_class in [JOB_MANAGER, TASK_MANAGER]]
-    figures |= bench.stop([program, "stop", "bench"], env)
-    bench.client([program, "rm", "bench"], env).wait()
-    return figures, jvms
+class Scripts:
+    """Flink's own scripts."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.binaries = bench.options.flink / "bin"
+        self.env = bench.env(FLINK_LOG_DIR=bench.dir / "log", FLINK_PID_DIR=bench.dir)
+        (bench.dir / "log").mkdir()
+
+    def start(self):
+        """Starts a session."""
+        return self.bench.start([self.binaries / "start-cluster.sh"], self.env)
+
+    def stop(self):
+        """Ends the session."""
+        return self.bench.stop([self.binaries / "stop-cluster.sh"], self.env)
+
+    def session(self):
+        """A session as it is measured."""
+        figures = self.start()
+        figures |= self.bench.jobs([self.binaries / "flink", "run"], self.env)
+        return figures | self.stop()
 
 
-def agent(bench):
-    """kobel's one process of a cluster."""
-    for pid in of_directory(bench.dir):
-        if words(pid, "cmdline")[1:2] == ["agent"]:
-            return pid
-    raise Failure("no agent of kobel runs")
+class Kobel:
+    """kobel with directories of its own."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.program = bench.options.kobel
+        self.env = bench.env(
+            FLINK_HOME=bench.options.flink, KOBEL_CONFIG=bench.dir / "config.toml",
+            **{f"KOBEL_{kind}_DIR": bench.dir / kind.lower() for kind in ["STATE", "DATA", "CACHE"]},
+        )
+
+    def start(self):
+        """Starts a session."""
+        return self.bench.start([self.program, "start", "bench"], self.env)
+
+    def stop(self):
+        """Ends the session and forgets it."""
+        figures = self.bench.stop([self.program, "stop", "bench"], self.env)
+        self.bench.client([self.program, "rm", "bench"], self.env).wait()
+        return figures
+
+    def session(self):
+        """A session as it is measured."""
+        figures = self.start()
+        self.uses_archives()
+        figures |= self.bench.jobs([self.program, "run", "--cluster", "bench"], self.env)
+        figures["agent memory"] = peak_memory(self.agent())
+        return figures | self.stop()
+
+    def train(self):
+        """A first session, and the archives of classes that kobel makes after it in the background:
+        the seconds until they are there and nothing of their making runs."""
+        self.start()
+        since = time.monotonic()
+        archives = self.bench.dir / "cache/cds"
+
+        def made():
+            if any(archives.glob("*/failed")):
+                raise Failure(f"no archives of classes: {(*archives.glob('*/train.log'),)[0].read_text()}")
+            names = {file.name for file in archives.glob("*/*.jsa")}
+            busy = any(words(pid, "cmdline")[1:2] == ["train"] for pid in of_directory(self.bench.dir))
+            return True if names == {"jm.jsa", "tm.jsa"} and not busy else None
+
+        until("the archives of classes are made", made, 300)
+        seconds = time.monotonic() - since
+        self.stop()
+        return seconds
+
+    def uses_archives(self):
+        """Fails unless both JVMs have their archive in memory."""
+        for main_class, name in [(JOB_MANAGER, "jm.jsa"), (TASK_MANAGER, "tm.jsa")]:
+            if name not in maps(java(self.bench.dir / "state", main_class)):
+                raise Failure(f"{main_class} runs without its archive of classes, {name}")
+
+    def agent(self):
+        """kobel's one process of a cluster."""
+        for pid in of_directory(self.bench.dir):
+            if words(pid, "cmdline")[1:2] == ["agent"]:
+                return pid
+        raise Failure("no agent of kobel runs")
+
+    def jvms(self):
+        """How the JVMs of a session are started, archives and all."""
+        self.start()
+        self.uses_archives()
+        found = [Jvm(self.bench, main_class) for main_class in [JOB_MANAGER, TASK_MANAGER]]
+        self.stop()
+        return found
 
 
 class Jvm:
@@ -152,32 +238,31 @@ class Jvm:
         # Not among all of the bench's: kobel may be training class archives with the same classes.
         pid = java(bench.dir / "state", main_class)
         self.dir = bench.dir / "bare" / main_class
-        cluster = str(bench.dir / "state")
+        moved = lambda text: text.replace(str(bench.dir / "state"), str(self.dir))
         command = words(pid, "cmdline")
         conf = Path(command[command.index("--configDir") + 1])
-        moved = lambda text: text.replace(cluster, str(self.dir))
         self.argv = [moved(word) for word in command]
         self.env = dict(moved(word).split("=", 1) for word in words(pid, "environ"))
         self.conf = Path(moved(str(conf)))
-        self.conf.mkdir(parents=True)
-        for file in conf.iterdir():
-            (self.conf / file.name).write_text(moved(file.read_text()))
-        (self.conf.parent / "tmp").mkdir()
-        Path(self.env["FLINK_LOG_DIR"]).mkdir(parents=True, exist_ok=True)
+        self.files = {file.name: moved(file.read_text()) for file in conf.iterdir()}
 
     def start(self):
         """Starts it as it was, its output going where nobody looks."""
+        self.conf.mkdir(parents=True)
+        for name, text in self.files.items():
+            (self.conf / name).write_text(text)
+        (self.conf.parent / "tmp").mkdir()
+        Path(self.env["FLINK_LOG_DIR"]).mkdir(parents=True, exist_ok=True)
         quiet = {name: subprocess.DEVNULL for name in ["stdin", "stdout", "stderr"]}
         return subprocess.Popen(self.argv, env=self.env, cwd=self.conf.parent, **quiet)
 
-
-def port_of(file):
-    """`rest.port` of a configuration that kobel wrote: a key a line."""
-    for line in file.read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip("\"'") == "rest.port":
-            return int(value.strip().strip("\"'"))
-    raise Failure(f"no rest.port in {file}")
+    def rest_port(self):
+        """`rest.port` of its configuration, a key a line."""
+        for line in self.files["config.yaml"].splitlines():
+            key, _, value = line.partition(":")
+            if key.strip("\"'") == "rest.port":
+                return int(value.strip().strip("\"'"))
+        raise Failure("kobel's configuration of a JobManager has no rest.port")
 
 
 def bare(bench, jvms):
@@ -185,7 +270,7 @@ def bare(bench, jvms):
     since = time.monotonic()
     processes = [jvm.start() for jvm in jvms]
     try:
-        registered(port_of(jvms[0].conf / "config.yaml"))
+        registered(jvms[0].rest_port())
         seconds = time.monotonic() - since
     finally:
         for process in processes:

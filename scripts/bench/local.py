@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,31 +15,20 @@ from pathlib import Path
 
 import contenders
 from processes import Failure, gone, remove
-
-# What a row says, the figure, its unit.
-ROWS = [
-    ("start until 1 TaskManager is registered", "start", "s"),
-    ("`run` of WordCount without the job's own time", "run", "s"),
-    ("stop until nothing is left", "stop", "s"),
-    ("client CPU of start", "start cpu", "s"),
-    ("client CPU of run", "run cpu", "s"),
-    ("client CPU of stop", "stop cpu", "s"),
-    ("client memory (peak resident) of start", "start memory", "MB"),
-    ("client memory (peak resident) of run", "run memory", "MB"),
-    ("agent memory (peak resident)", "agent memory", "MB"),
-]
+from table import table
 
 
 def arguments():
     """What scripts/bench.sh says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    for name in ["kobel", "flink", "jar", "text"]:
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--records", type=int, default=150_000_000, help="of the long job")
+    for name in ["kobel", "flink", "jar", "text", "long-job"]:
+        parser.add_argument(f"--{name}", type=lambda text: Path(text).absolute(), required=True)
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("at least one round")
-    options.java = Path(shutil.which("java")).resolve().parent.parent
+    options.java = Path(shutil.which("javac")).resolve().parent.parent
     return options
 
 
@@ -50,57 +38,46 @@ def tell(text):
 
 
 def measure(bench, rounds):
-    """The figures of every round, by contender. A first round warms the file cache, and lets kobel
-    make its class archives, which a background JVM of its own does; it counts for nothing."""
-    figures = {"scripts": [], "kobel": [], "bare": []}
-    for number in range(rounds + 1):
-        tell(f"round {number} of {rounds}" if number else "a first round that does not count")
-        by_scripts = contenders.scripts(bench)
-        by_kobel, jvms = contenders.kobel(bench)
-        bare = contenders.bare(bench, jvms)
-        gone(bench.dir)
-        times = [f"{name} {f['start']:.2f} s" for name, f in zip(figures, [by_scripts, by_kobel, bare])]
-        tell("started: " + ", ".join(times))
-        if number:
-            for name, one in zip(figures, [by_scripts, by_kobel, bare]):
-                figures[name].append(one)
-    return figures
-
-
-def cell(rounds, key, unit):
-    """Median and range."""
-    values = sorted(one[key] for one in rounds if key in one)
-    if not values:
-        return None, "–"
-    digits = 1 if unit == "MB" else 2
-    low, middle, high = (f"{v:.{digits}f}" for v in (values[0], statistics.median(values), values[-1]))
-    return statistics.median(values), f"{middle} {unit} ({low}–{high})"
-
-
-def table(figures):
-    """The table."""
-    lines = [
-        "| median (range) | Flink's scripts | kobel | kobel : scripts | bare JVMs | kobel : bare |",
-        "|---|---|---|---|---|---|",
+    """The figures of every round by contender, and the load before each."""
+    scripts, kobel = contenders.Scripts(bench), contenders.Kobel(bench)
+    tell("what does not count: a session by Flink's scripts, for the file cache")
+    scripts.start()
+    scripts.stop()
+    tell("a first session of kobel's, after which it makes its archives of classes in the background")
+    tell(f"they were made {kobel.train():.1f} s after it was ready")
+    jvms = kobel.jvms()
+    turns = [
+        ("scripts", scripts.session),
+        ("kobel", kobel.session),
+        ("bare", lambda: contenders.bare(bench, jvms)),
     ]
-    for title, key, unit in ROWS:
-        (peer, peer_text), (own, own_text), (floor, floor_text) = (
-            cell(figures[name], key, unit) for name in ["scripts", "kobel", "bare"]
-        )
-        ratio = lambda base: f"{own / base:.2f}" if base else "–"
-        lines.append(f"| {title} | {peer_text} | {own_text} | {ratio(peer)} | {floor_text} | {ratio(floor)} |")
-    return "\n".join(lines)
+    figures, loads = {name: [] for name, _ in turns}, []
+    for number in range(rounds):
+        loads.append(os.getloadavg()[0])
+        tell(f"round {number + 1} of {rounds}, load average {loads[-1]:.1f}")
+        for name, turn in turns:
+            one = turn()
+            gone(bench.dir)
+            tell(", ".join([name, *(f"{key} {one[key]:.2f} s" for key in SHORT if key in one)]))
+            figures[name].append(one)
+        # Nobody is always the first.
+        turns.append(turns.pop(0))
+    return figures, loads
 
 
-def machine(options, rounds, before):
+SHORT = ["start", "run", "again", "long", "long job", "long again job", "stop"]
+
+
+def machine(options, loads):
     """What was measured on what."""
     java = subprocess.run([options.java / "bin/java", "-version"], capture_output=True, text=True)
     version = java.stderr.splitlines()[0].split('"')[1]
     kobel = subprocess.run([options.kobel, "--version"], capture_output=True, text=True)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{kobel.stdout.strip()}, Flink {options.flink.name}, Java {version}, {platform.system()} on "
-        f"{os.cpu_count()} cores; {rounds} rounds in turn; load average {before:.1f} before, "
-        f"{os.getloadavg()[0]:.1f} after."
+        f"{kobel.stdout.strip()}, Flink {options.flink.name}, Java {version}, {platform.system()}, {os.cpu_count()} cores, "
+        f"{memory:.0f} GB; rounds in turn: {len(loads)}; load average before each: "
+        f"{', '.join(f'{load:.1f}' for load in loads)}. 1 TaskManager, stock configuration."
     )
 
 
@@ -112,10 +89,9 @@ def main():
     for number in signals:
         signal.signal(number, lambda n, _: sys.exit(128 + n))
     directory = tempfile.mkdtemp(prefix="kobel-bench-")
-    before = os.getloadavg()[0]
     try:
-        figures = measure(contenders.Bench(directory, options), options.rounds)
-        print(f"{machine(options, options.rounds, before)}\n\n{table(figures)}")
+        figures, loads = measure(contenders.Bench(directory, options), options.rounds)
+        print(f"{table(figures)}\n\n{machine(options, loads)}")
     except Failure as failure:
         sys.exit(f"error: {failure}")
     finally:

@@ -77,6 +77,11 @@ def words(pid, name):
     return os.fsdecode(read(pid, name)).rstrip("\0").split("\0")
 
 
+def maps(pid):
+    """The files that a process has in its memory, as text."""
+    return os.fsdecode(read(pid, "maps"))
+
+
 def of_directory(directory):
     """The living processes whose command line or environment names this directory."""
     mark = os.fsencode(directory)

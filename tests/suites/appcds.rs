@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use kobel_kit::{Lab, on_each_flink, wait};
+use kobel_kit::{Lab, hadoop::Hadoop, on_each_flink, wait};
 
 /// The finished archives of the lab.
 fn archives(lab: &Lab) -> Vec<PathBuf> {
@@ -41,5 +41,16 @@ on_each_flink! {
         lab.kobel(&["stop", "second"]).ok();
         lab.no_process_left();
         assert_eq!(lab.files("cache/cds"), left, "nothing is made twice");
+
+        // Hadoop's jars stand behind Flink's: the archive fits them too.
+        let Some(hadoop) = Hadoop::from_env() else { return };
+        let conf = lab.file("hadoop/core-site.xml", "<configuration/>");
+        lab.env("HADOOP_CONF_DIR", conf.parent().unwrap().to_str().unwrap());
+        lab.env("HADOOP_CLASSPATH", &hadoop.class_path());
+        lab.kobel(&["start", "third"]).ok();
+        assert_mapped(&lab, "third");
+        lab.kobel(&["stop", "third"]).ok();
+        lab.no_process_left();
+        assert_eq!(lab.files("cache/cds"), left, "nothing is made for Hadoop's jars");
     }
 }

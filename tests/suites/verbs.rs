@@ -66,6 +66,7 @@ fn scaling_and_restarting(lab: &Lab) {
 fn savepoints(lab: &Lab, jar: &str) {
     let id = start_job(lab, &[jar]);
     let id = id.as_str();
+    description(lab, id);
     let without = lab.kobel(&["job", "savepoint", id]).expect(5);
     assert!(without.stderr.contains("DIR"), "{}", without.stderr);
 
@@ -130,6 +131,68 @@ fn configuration(lab: &Lab) {
     lab.kobel(&["config", "explain", "no.such.key"]).expect(1);
 }
 
+/// What is known of the cluster after [`scaling_and_restarting`], of which one job runs.
+fn description(lab: &Lab, job: &str) {
+    let described = lab.kobel(&["describe"]).ok();
+    println!("describe: {:?}\n{}", described.took, described.stdout);
+    for told in ["Ready", "Workers:", "tm-1", "released", job, "--slots", "restart-requested"] {
+        let all = lab.kobel(&["describe", "-o", "wide"]).ok().stdout;
+        assert!(all.contains(told), "{told} is not in\n{all}");
+    }
+    let (told, now) = (lab.kobel(&["describe", "default", "-o", "json"]).ok().json(), status(lab));
+    for field in ["name", "state", "restUrl", "masters", "taskManagers"] {
+        assert_eq!(told[field], now[field], "{field}");
+    }
+    let worker = |id: &str| {
+        let all = told["workers"].as_array().expect("workers");
+        all.iter().find(|worker| worker["id"] == id).unwrap_or_else(|| panic!("{id}: {told}")).clone()
+    };
+    assert_eq!(worker("tm-0")["process"]["pid"], pid(lab, 0));
+    assert_eq!(worker("jm-0")["process"]["pid"], jm_pid(lab));
+    assert!(worker("jm-0")["restarts"].as_u64() >= Some(2), "it was restarted twice: {told}");
+    assert_eq!(
+        (&worker("tm-1")["process"], &worker("tm-1")["lastExit"]["cause"]),
+        (&Value::Null, &"released".into())
+    );
+    assert_eq!(told["jobList"][0]["id"], job);
+    for file in told["files"].as_array().expect("files") {
+        let path = file["path"].as_str().expect("a path");
+        assert!(std::path::Path::new(path).exists(), "{path}");
+    }
+}
+
+/// The settings of the cluster: those it runs with, whatever a start would use now.
+fn settings_of_the_cluster(lab: &Lab) {
+    let all = lab.kobel(&["config", "show", "default", "-o", "json"]).ok().json();
+    let told = |key: &str| {
+        let setting = all.as_array().expect("settings").iter().find(|setting| setting["key"] == key);
+        setting.unwrap_or_else(|| panic!("{key} is not in {all}")).clone()
+    };
+    let slots = told("taskmanager.numberOfTaskSlots");
+    assert_eq!((&slots["value"], &slots["origin"]), (&"2".into(), &"--slots".into()));
+    let url = status(lab)["restUrl"].as_str().map_or(String::new(), str::to_string);
+    assert!(url.ends_with(told("rest.port")["value"].as_str().expect("a port")), "{url}");
+    assert_eq!(told("heartbeat.interval")["origin"], "kobel: a quick recovery");
+    assert_eq!(told("taskmanager.memory.task.heap.size")["origin"], "kobel: memory model");
+    lab.kobel(&["config", "show", "nope"]).expect(4);
+    lab.kobel(&["config", "show", "default", "--slots", "3"]).expect(2);
+}
+
+/// Nothing that the running cluster or a training needs is taken.
+fn collecting(lab: &Lab) {
+    let (before, processes) = (status(lab), (pid(lab, 0), jm_pid(lab)));
+    let shown = lab.kobel(&["gc", "--dry-run", "--ended-for", "0s"]).ok();
+    println!("gc --dry-run: {:?}\n{}{}", shown.took, shown.stdout, shown.stderr);
+    lab.kobel(&["gc", "--ended-for", "0s"]).ok();
+    assert_eq!(
+        lab.kobel(&["gc", "--dry-run", "-o", "json"]).ok().json(),
+        serde_json::json!([]),
+        "the second"
+    );
+    assert_eq!((&status(lab)["state"], &before["state"]), (&"Ready".into(), &"Ready".into()));
+    assert_eq!((pid(lab, 0), jm_pid(lab)), processes);
+}
+
 fn events(lab: &Lab) -> Vec<String> {
     let list = lab.kobel(&["events", "default", "-o", "json"]).ok().json();
     list.as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap().to_string()).collect()
@@ -148,6 +211,8 @@ on_each_flink! {
         scaling_and_restarting(&lab);
         savepoints(&lab, sleeping.to_str().unwrap());
         exceptions(&lab, failing.to_str().unwrap());
+        settings_of_the_cluster(&lab);
+        collecting(&lab);
 
         let leaving = lab.spawn_kobel(&["attach", "default"]);
         wait::until("it is attached", SOON, || match leaving.stderr() {
@@ -167,5 +232,17 @@ on_each_flink! {
         }
         assert!(lab.kobel(&["events"]).ok().stdout.ends_with("Stopped: stopped by `kobel stop`\n"));
         lab.no_process_left();
+
+        let described = lab.kobel(&["describe"]).ok();
+        assert!(described.stdout.contains("Stopped"), "one that is over is described too: {}", described.stdout);
+        lab.kobel(&["config", "show", "default"]).ok();
+        let worker = lab.path("state/clusters/default/workers/tm-0.1/tmp");
+        std::fs::create_dir_all(&worker).expect("a directory such as a dead agent leaves");
+        let found = lab.kobel(&["gc", "--dry-run", "-o", "json"]).ok().json();
+        assert_eq!((&found[0]["kind"], &found[1]), (&"worker-dir".into(), &Value::Null), "{found}");
+        let forgotten = lab.kobel(&["gc", "--ended-for", "0s", "-o", "json"]).ok().json();
+        assert_eq!((&forgotten[0]["kind"], &forgotten[0]["removed"]), (&"record".into(), &true.into()));
+        assert_eq!(lab.kobel(&["ps", "-o", "name"]).ok().stdout, "");
+        assert!(lab.kobel(&["gc"]).ok().stderr.contains("nothing to remove"));
     }
 }
