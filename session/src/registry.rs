@@ -209,6 +209,14 @@ impl Cluster {
         Ok(self.without_agent(self.remembered()?))
     }
 
+    /// Brings what its agent wrote elsewhere up to date here: record and timeline. Of an agent that
+    /// cannot be asked, what was seen last is left.
+    pub async fn refresh(&self) -> Result<(), RegistryError> {
+        let Some(application) = Application::of(&self.dir)? else { return Ok(()) };
+        yarn::status(self, &application).await?;
+        yarn::copy_events(self).await
+    }
+
     /// Whether an agent holds the cluster's lock; on YARN, whether there was one when last looked.
     pub fn agent_lives(&self) -> Result<bool, RegistryError> {
         if self.is_on_yarn() {

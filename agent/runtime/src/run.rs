@@ -32,9 +32,10 @@ use crate::{
     supervisor::{Inputs, Outputs, Supervisor},
 };
 
-/// What is logged unless `KOBEL_LOG` says otherwise. At DEBUG hdfs-native would log whole messages, keys of
-/// encryption among them, so a plain `KOBEL_LOG=debug` names our own crates only.
-const QUIET: &str = "info,hdfs_native=warn";
+/// What is logged unless `KOBEL_LOG` says otherwise.
+const LOGGED: &str = "info";
+/// Before what `KOBEL_LOG` says: at DEBUG hdfs-native logs whole messages, keys of encryption among them.
+const GUARDED: &str = "hdfs_native=warn";
 /// Requests waiting for the supervisor; who finds the queue full waits too.
 const REQUESTS: usize = 16;
 
@@ -96,7 +97,8 @@ pub(crate) fn log_to(log_dir: &Path) -> Result<(), AgentError> {
     let path = log_dir.join("agent.log");
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     let file: File = file.map_err(io_error("open", &path))?;
-    let filter = EnvFilter::try_from_env("KOBEL_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
+    let asked = std::env::var("KOBEL_LOG").unwrap_or_else(|_| LOGGED.into());
+    let filter = EnvFilter::try_new(format!("{GUARDED},{asked}")).unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false);
     // A second subscriber in one process is a test's, and its logs are of no interest.
     let _ = subscriber.with_writer(Mutex::new(file)).try_init();

@@ -25,6 +25,7 @@ const JOBS: Duration = Duration::from_secs(5);
 /// Shows all that is known of a cluster.
 pub(crate) async fn run(ctx: &Ctx, args: DescribeArgs) -> Result<ExitCode, Failure> {
     let cluster = ctx.session()?.find(Some(&args.name)).await?;
+    cluster.refresh().await?;
     let (plan, status) = (cluster.plan()?, cluster.status().await?);
     let events = events::added(&mut Timeline::of(&cluster.dir), &cluster)?;
     let description = Description {

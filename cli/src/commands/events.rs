@@ -22,9 +22,13 @@ pub(crate) async fn run(ctx: &Ctx, args: EventsArgs) -> Result<ExitCode, Failure
         true => context.find(Some(&args.name)).await?,
         false => context.registry().find(&args.name)?,
     };
+    cluster.refresh().await?;
     let mut timeline = Timeline::of(&cluster.dir);
     if args.follow {
-        let over = async || Ok(!cluster.agent_lives()?);
+        let over = async || {
+            cluster.refresh().await?;
+            Ok(!cluster.agent_lives()?)
+        };
         let show = || show(ctx, added(&mut timeline, &cluster)?, args.output.format);
         return growing::follow(ctx, over, show).await;
     }

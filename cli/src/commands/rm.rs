@@ -9,10 +9,8 @@ pub(crate) async fn run(ctx: &Ctx, args: RmArgs) -> Result<ExitCode, Failure> {
     let registry = ctx.session()?.registry();
     for name in &args.names {
         let cluster = registry.find(name)?;
-        if cluster.is_on_yarn() {
-            // It may be over without anybody here having noticed.
-            cluster.status().await?;
-        }
+        // It may be over without anybody here having noticed.
+        cluster.refresh().await?;
         registry.remove(&cluster)?;
         ctx.ui.note(format_args!("forgot cluster {name}"));
     }

@@ -17,6 +17,7 @@ pub(super) const AGENTS: [&str; 6] = [
 ];
 
 const LOCALHOST: &str = "localhost";
+const ANYWHERE: &str = "0.0.0.0";
 /// Flink's default of `rest.port`.
 const REST_PORT: u16 = 8081;
 /// Flink's default of `jobmanager.rpc.port`.
@@ -50,10 +51,16 @@ pub(super) fn on_nodes(conf: &mut FlinkConf) -> Result<(), CompileError> {
         }
         conf.set(key, Launch::HOST, WHY);
     }
-    for key in ["jobmanager.bind-host", "taskmanager.bind-host", "rest.bind-address"] {
+    for key in ["taskmanager.bind-host", "rest.bind-address"] {
         if value(conf, key).is_none_or(is_loopback) {
             conf.set(key, Launch::HOST, WHY);
         }
+    }
+    // Programs run in the JobManager, too, and send their jars to its blob server at localhost, whatever
+    // its address (`EmbeddedExecutor`, `PekkoRpcService`).
+    const BIND: &str = "jobmanager.bind-host";
+    if value(conf, BIND).is_none_or(is_loopback) {
+        conf.set(BIND, ANYWHERE, Origin::Kobel("nodes and the JobManager itself reach it"));
     }
     Ok(())
 }

@@ -310,9 +310,10 @@ fn on_yarn_each_process_is_reached_by_its_node() {
     ];
     let plan =
         on_yarn(&stock, &[]).env(&[("HADOOP_CONF_DIR", "/etc/mine"), ("FLINK_LOG_DIR", "/logs")]).plan();
-    for key in ["jobmanager.bind-host", "taskmanager.bind-host", "taskmanager.host"] {
+    for key in ["taskmanager.bind-host", "taskmanager.host"] {
         assert_eq!(plan.conf[key], kobel_plan::Launch::HOST, "{key}");
     }
+    assert_eq!(plan.conf["jobmanager.bind-host"], "0.0.0.0", "its blob server is asked at localhost, too");
     assert_eq!(plan.rpc_address, kobel_plan::Launch::HOST);
     assert_eq!(
         (plan.front.address.as_str(), plan.front.bind.as_str()),

@@ -43,6 +43,7 @@ struct Ending<'a> {
 
 impl Ending<'_> {
     async fn run(&self) -> Result<Status, EndError> {
+        self.cluster.refresh().await?;
         let before = self.cluster.status().await?;
         if before.state.is_terminal() {
             // A submission that was broken off may arrive yet.

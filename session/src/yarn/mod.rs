@@ -15,6 +15,6 @@ pub use application::Application;
 pub use container::Cargo;
 pub(crate) use container::in_container;
 pub(crate) use end::end;
-pub(crate) use seen::status;
+pub(crate) use seen::{copy_events, status};
 pub use site::{Site, SiteError};
 pub use submit::{Stage, StartError, start};

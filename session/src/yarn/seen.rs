@@ -1,5 +1,7 @@
 //! Where a cluster on YARN stands: its master tells, and where that does not answer, the ResourceManager.
 
+use std::io::Write;
+
 use jiff::Timestamp;
 use kobel_hadoop_rpc::yarn::{AppReport, AppState, FinalStatus};
 use kobel_plan::{ClusterState, Status, status::YarnStatus};
@@ -10,7 +12,8 @@ use super::{
 };
 use crate::{
     control::{Control, ControlError},
-    registry::{Cluster, RegistryError},
+    fsx,
+    registry::{Cluster, RegistryError, file_error},
 };
 
 /// A wait that is shorter needs no explanation.
@@ -42,6 +45,22 @@ pub(crate) async fn status(cluster: &Cluster, application: &Application) -> Resu
 async fn ask(front: &str, last: &Status) -> Result<Status, ControlError> {
     let told = Control::at(front)?.status().await?;
     Ok(Status { log_dir: last.log_dir.clone(), ..told })
+}
+
+/// Copies the timeline as far as the master tells it. Its file only grows, for those who follow it.
+pub(crate) async fn copy_events(cluster: &Cluster) -> Result<(), RegistryError> {
+    let Ok(way) = Control::open(&cluster.dir) else { return Ok(()) };
+    let Ok(events) = way.events().await else { return Ok(()) };
+    let path = cluster.dir.events();
+    let known = std::fs::read(&path).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+    let mut lines = Vec::new();
+    for event in events.iter().skip(known) {
+        serde_json::to_writer(&mut lines, event)
+            .map_err(|source| RegistryError::Damaged { path: path.clone(), source })?;
+        lines.push(b'\n');
+    }
+    let written = fsx::private_append(&path).and_then(|mut file| file.write_all(&lines));
+    written.map_err(file_error("write", path))
 }
 
 async fn seen(cluster: &Cluster, application: &Application, last: &Status, report: AppReport) -> Status {

@@ -13,7 +13,7 @@ use tokio::{
 use tracing::{error, info};
 
 use super::{
-    Key,
+    Key, Surroundings,
     launch::launch,
     places::Places,
     process::Process,
@@ -124,8 +124,15 @@ impl Table {
         self.workers.retain(|former, worker| former.0 != id || !worker.is_gone());
         self.enter(key, None);
         let places = self.places.clone();
+        let on_leash = matches!(places.surroundings(), Surroundings::Container { .. });
+        let start = move || launch(&places, &spec).map_err(|error| chain(&error));
+        if on_leash {
+            // What is on a leash dies with the thread that started it: this one stays.
+            self.tasks.spawn(async move { Step::Launched(key, start()) });
+            return Ok(());
+        }
         // Not waited for when the provider is dropped meanwhile: the next one will adopt the process.
-        let launched = tokio::task::spawn_blocking(move || launch(&places, &spec).map_err(|e| chain(&e)));
+        let launched = tokio::task::spawn_blocking(start);
         self.tasks.spawn(async move {
             Step::Launched(key, launched.await.unwrap_or_else(|error| Err(error.to_string())))
         });

@@ -66,6 +66,8 @@ fn take_charge() -> Result<(), AgentError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
+        // What such a thread has started on a leash dies with the thread.
+        .thread_keep_alive(Duration::from_secs(u32::MAX.into()))
         .build()
         .map_err(|source| AgentError::Runtime { attempt: "set up the runtime", source })?;
     runtime.block_on(serve(plan, dir, node))

@@ -48,9 +48,7 @@ impl Node {
         let mut plan = plan;
         plan.log_dir = self.log_dir.clone();
         plan.rpc_address = self.host.clone();
-        // The agent itself binds these; what workers read is filled in where they run.
-        let own = plan.conf.get_mut("jobmanager.bind-host");
-        for name in [&mut plan.front.bind, &mut plan.front.address].into_iter().chain(own) {
+        for name in [&mut plan.front.bind, &mut plan.front.address] {
             *name = name.replace(Launch::HOST, &self.host);
         }
         plan.java.home = Path::new(Launch::JAVA_HOME).into();

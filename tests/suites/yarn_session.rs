@@ -1,0 +1,194 @@
+//! Sessions on a real YARN with a real HDFS: start, run, scale, end, and nothing left of them.
+
+use std::{
+    fs,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kobel_kit::{
+    Flink, Lab, example_jar,
+    hadoop::{self, Cluster, Setup, Shared},
+    on_each_flink, wait,
+};
+use serde_json::Value;
+
+const WORD_COUNT: &str = "org.apache.flink.streaming.examples.wordcount.WordCount";
+const USER: &str = "ann";
+/// Longer than YARN takes for anything here.
+const PROMPT: Duration = Duration::from_secs(60);
+/// One TaskManager below Flink's own floor, as `yarn-session.sh -tm 800` was always called.
+const SIZES: [&str; 6] = ["--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"];
+
+/// The cluster, for one test at a time: containers are counted.
+struct Yarn {
+    cluster: Shared,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Yarn {
+    fn get() -> Option<Self> {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = hadoop::shared(Setup::yarn)?;
+        let (hdfs, home) = (cluster.hdfs(), format!("/user/{USER}"));
+        if hdfs.status(&home).is_none() {
+            hdfs.mkdir(&hdfs.superuser, &home, "755");
+            hdfs.chown(&home, USER);
+        }
+        Some(Self { cluster, _turn: turn })
+    }
+
+    /// A lab without Java and without Hadoop, but for its configuration.
+    fn lab(&self, test: &str, flink: &Flink) -> Lab {
+        let mut lab = Lab::with_flink(test, flink);
+        lab.env("HADOOP_CONF_DIR", self.cluster.conf_dir().to_str().unwrap());
+        lab.env("HADOOP_USER_NAME", USER);
+        lab.env("PATH", "/usr/bin:/bin");
+        lab
+    }
+
+    /// Whatever is left: applications that are not over, directories of applications, containers.
+    fn nothing_left(&self, lab: &Lab) {
+        wait::until("no application runs", PROMPT, || {
+            let apps = self.cluster.yarn().apps();
+            let left: Vec<_> = apps.iter().filter(|app| !is_over(app)).map(|app| app["id"].to_string()).collect();
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        });
+        self.cluster.no_container_left();
+        let apps = self.cluster.hdfs().list(&format!("/user/{USER}/.kobel/apps"));
+        assert!(apps.is_empty(), "{apps:?}");
+        lab.no_process_left();
+    }
+}
+
+fn is_over(app: &Value) -> bool {
+    ["FINISHED", "FAILED", "KILLED"].iter().any(|state| app["state"] == *state)
+}
+
+fn start(lab: &Lab, more: &[&str]) -> kobel_kit::Done {
+    let args = [&["start", "wc", "--on", "yarn"], &SIZES[..], more].concat();
+    lab.kobel(&args)
+}
+
+fn status(lab: &Lab) -> Value {
+    lab.kobel(&["status", "wc", "-o", "json"]).json()
+}
+
+/// The application's id.
+fn application(status: &Value) -> String {
+    status["yarn"]["applicationId"].as_str().expect("an application").into()
+}
+
+/// What YARN says of it.
+fn app(cluster: &Cluster, id: &str) -> Value {
+    cluster.yarn().get(&format!("/apps/{id}")).expect("the ResourceManager answers")["app"].clone()
+}
+
+on_each_flink! {
+    fn a_session_comes_serves_grows_and_goes(flink: Flink) {
+        let Some(yarn) = Yarn::get() else { return };
+        let lab = yarn.lab("yarn", &flink);
+        let started = start(&lab, &["--tm", "2"]).ok();
+        println!("ready after {:?}", started.took);
+        let now = status(&lab);
+        assert_eq!((now["state"].as_str(), now["provider"].as_str()), (Some("Ready"), Some("yarn")), "{now}");
+        assert_eq!(now["taskManagers"]["running"], 2);
+        for tm in now["taskManagers"]["list"].as_array().unwrap() {
+            assert!(tm["container"].as_str().unwrap().starts_with("container_"), "{tm}");
+        }
+        let id = application(&now);
+        assert_eq!(app(&yarn.cluster, &id)["user"], USER);
+
+        let input = lab.file("in.txt", "to be or not to be\n");
+        let (output, jar) = (lab.path("counts"), example_jar(&flink));
+        let run = lab.kobel(&[
+            "run", "--cluster", "wc", "-c", WORD_COUNT, jar.to_str().unwrap(),
+            "--input", input.to_str().unwrap(), "--output", output.to_str().unwrap(),
+        ]).ok();
+        assert!(run.stdout.contains("Program execution finished"), "{}", run.stdout);
+        let counts: String = lab.files("counts").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+        assert!(counts.contains("(to,2)") && counts.contains("(not,1)"), "{counts}");
+        assert!(lab.kobel(&["job", "list", "--cluster", "wc"]).ok().stdout.contains("FINISHED"));
+
+        lab.kobel(&["scale", "wc", "--tm", "3"]).ok();
+        assert_eq!(status(&lab)["taskManagers"]["running"], 3);
+        lab.kobel(&["scale", "wc", "--tm", "1"]).ok();
+        assert!(lab.kobel(&["events", "wc"]).ok().stdout.contains("tm-2.1 runs"));
+
+        lab.kobel(&["stop", "wc"]).ok();
+        let over = status(&lab);
+        assert_eq!((over["state"].as_str(), over["reason"].as_str()), (Some("Stopped"), Some("stopped by `kobel stop`")));
+        assert_eq!(app(&yarn.cluster, &id)["finalStatus"], "SUCCEEDED");
+        yarn.nothing_left(&lab);
+        lab.kobel(&["rm", "wc"]).ok();
+        assert!(!lab.cluster_dir("wc").exists());
+    }
+}
+
+/// What YARN's own tools do to it is told for what it was.
+#[test]
+fn a_session_that_yarn_killed_has_failed_and_says_why() {
+    let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
+    let lab = yarn.lab("yarn-killed", &flink);
+    start(&lab, &["--tm", "1"]).ok();
+    let id = application(&status(&lab));
+    let url = format!("{}/ws/v1/cluster/apps/{id}/state?user.name={USER}", yarn.cluster.yarn().web());
+    let headers = [("Content-Type", "application/json")];
+    let reply = kobel_kit::http::send("PUT", &url, &headers, br#"{"state":"KILLED","diagnostics":"by the test"}"#);
+    assert!(reply.unwrap().status < 300);
+    lab.kobel(&["wait", "wc", "--for", "stopped", "--timeout", "60s"]).expect(7);
+    let over = status(&lab);
+    assert_eq!(over["state"], "Failed");
+    assert!(over["reason"].as_str().unwrap().contains("by the test"), "{over}");
+    // Its name is free again, and what it left on HDFS goes with its record.
+    lab.kobel(&["rm", "wc"]).ok();
+    yarn.nothing_left(&lab);
+}
+
+#[test]
+fn a_start_that_is_interrupted_takes_everything_back() {
+    let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
+    let lab = yarn.lab("yarn-interrupted", &flink);
+    let args = [&["start", "wc", "--on", "yarn", "--tm", "1"], &SIZES[..]].concat();
+    let starting = lab.spawn_kobel(&args);
+    wait::until("the application is there", PROMPT, || {
+        let record = lab.cluster_dir("wc").join("yarn.json");
+        if record.exists() { Ok(()) } else { Err(starting.stderr()) }
+    });
+    starting.signal("INT");
+    assert_eq!(starting.wait().code, 130);
+    yarn.nothing_left(&lab);
+    assert!(!lab.cluster_dir("wc").exists());
+}
+
+#[test]
+fn a_master_that_hangs_is_killed_by_way_of_yarn() {
+    let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
+    let lab = yarn.lab("yarn-hangs", &flink);
+    start(&lab, &["--tm", "0"]).ok();
+    let master = status(&lab)["agent"]["pid"].as_i64().expect("a process id");
+    let pause = std::process::Command::new("kill").arg("-STOP").arg(master.to_string()).status();
+    assert!(pause.expect("kill").success());
+    lab.kobel(&["kill", "wc"]).ok();
+    assert_eq!(status(&lab)["reason"], "killed by `kobel kill`");
+    yarn.nothing_left(&lab);
+}
+
+#[test]
+fn what_cannot_start_is_refused_before_anything_is_begun() {
+    let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
+    let mut lab = yarn.lab("yarn-refused", &flink);
+    let before = yarn.cluster.yarn().apps().len();
+    let huge = lab.kobel(&["start", "wc", "--on", "yarn", "--tm-mem", "999g"]).expect(5);
+    assert!(huge.stderr.contains("a TaskManager of 999g does not fit: YARN gives out"), "{}", huge.stderr);
+    let nowhere = lab.kobel(&["start", "wc", "--on", "yarn", "--queue", "nope", "--jm-mem", "1g"]);
+    assert!(nowhere.stderr.contains("nope"), "{}", nowhere.stderr);
+    assert_ne!(nowhere.code, 0);
+    lab.kobel(&["start", "wc", "--queue", "default"]).expect(2);
+    lab.env("HADOOP_CONF_DIR", "");
+    let blind = lab.kobel(&["start", "wc", "--on", "yarn"]).expect(5);
+    assert!(blind.stderr.contains("neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set"), "{}", blind.stderr);
+    yarn.nothing_left(&lab);
+    assert_eq!(yarn.cluster.yarn().apps().len(), before + 1, "only the queue is YARN's to judge");
+}
