@@ -60,6 +60,10 @@ impl Launch {
     pub const LOG_DIR: &'static str = "@KOBEL_LOG_DIR@";
     /// Stands for the home of the node's own Java, where the plan leaves it to the node.
     pub const JAVA_HOME: &'static str = "@KOBEL_JAVA_HOME@";
+    /// Stands, in a class path behind other entries, for the jars of the node's own Hadoop.
+    pub const HADOOP_JARS: &'static str = "@KOBEL_HADOOP_JARS@";
+    /// Environment variable of a container with the class path of the node's Hadoop, `DIR/*` not expanded.
+    pub const HADOOP_CLASSPATH: &'static str = "KOBEL_HADOOP_CLASSPATH";
     /// Stands for the name of the node, where workers run on several.
     pub const HOST: &'static str = "@KOBEL_HOST@";
     /// Environment variable by which a worker's process is known to be ours, whatever became of

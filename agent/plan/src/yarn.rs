@@ -22,6 +22,9 @@ pub struct YarnPlan {
     pub staging: String,
     /// The properties of core-site and hdfs-site.
     pub hadoop: BTreeMap<String, String>,
+    /// The class path of Hadoop on the nodes, with variables of theirs (`yarn.application.classpath`).
+    #[serde(default)]
+    pub hadoop_class_path: String,
     /// Files for every worker's container, by the name of the link.
     pub worker_files: BTreeMap<String, RemoteFile>,
 }

@@ -4,6 +4,7 @@
 mod defaults;
 mod error;
 mod expand;
+mod jars;
 mod load;
 mod render;
 mod values;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::HadoopConfError;
 pub use expand::Variables;
+pub use jars::{ClassPath, expand_class_path, find_jars};
 pub use load::{SITE_FILES, read_sites};
 pub use render::render;
 pub use values::Address;

@@ -18,7 +18,7 @@ enum Kind {
 }
 
 /// Every setting there is.
-const KEYS: [(&str, Kind); 15] = [
+const KEYS: [(&str, Kind); 17] = [
     ("flink.version", Kind::Text),
     ("flink.source", Kind::Text),
     ("flink.mirror", Kind::Text),
@@ -34,6 +34,8 @@ const KEYS: [(&str, Kind); 15] = [
     ("session.jm-memory", Kind::Text),
     ("yarn.queue", Kind::Text),
     ("staging.dir", Kind::Text),
+    ("staging.shared", Kind::Text),
+    ("staging.trusted-owners", Kind::Text),
 ];
 
 /// The text of every setting that has one, from the layer that won.

@@ -4,6 +4,7 @@ mod error;
 mod layers;
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
@@ -109,6 +110,10 @@ pub struct Settings {
     pub yarn_queue: Sourced<Option<String>>,
     /// `staging.dir`: an absolute path on `fs.defaultFS`; none is `.kobel` in the user's home there.
     pub staging_dir: Sourced<Option<String>>,
+    /// `staging.shared`: further staging directories that are looked into and never written to.
+    pub staging_shared: Sourced<Vec<String>>,
+    /// `staging.trusted-owners`: users whose staged files are taken for what they are called.
+    pub staging_trusted_owners: Sourced<BTreeSet<String>>,
 }
 
 impl Settings {
@@ -134,6 +139,8 @@ impl Settings {
             jm_memory: layers.find("session.jm-memory", size)?,
             yarn_queue: layers.find("yarn.queue", name)?,
             staging_dir: layers.find("staging.dir", remote_path)?,
+            staging_shared: layers.get("staging.shared", |text| each(text, remote_path))?,
+            staging_trusted_owners: layers.get("staging.trusted-owners", |text| each(text, name))?,
         })
     }
 }
@@ -166,6 +173,14 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
 fn name(text: &str) -> Result<String, String> {
     let ok = !text.is_empty() && !text.contains(|c: char| c.is_control() || c.is_whitespace());
     if ok { Ok(text.into()) } else { Err(format!("must be a name without white space, not {text:?}")) }
+}
+
+/// Values with commas between them.
+fn each<C: FromIterator<String>>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<String, String>,
+) -> Result<C, String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect()
 }
 
 /// A path on a remote file system, which `fs.defaultFS` names.

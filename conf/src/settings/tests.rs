@@ -76,6 +76,20 @@ fn wrong_types_and_values_are_refused_with_file_and_line() {
 }
 
 #[test]
+fn lists_have_commas() {
+    let text = "[staging]\nshared = \"/apps/kobel, /user/ops/.kobel,\"\ntrusted-owners = \"ops\"";
+    let settings = with_file(text).unwrap();
+    assert_eq!(settings.staging_shared.value, ["/apps/kobel", "/user/ops/.kobel"]);
+    assert_eq!(settings.staging_trusted_owners.value, ["ops".to_string()].into());
+    assert!(with_file("").unwrap().staging_shared.value.is_empty());
+    let error = with_file("staging.shared = \"/a,b\"").unwrap_err().to_string();
+    assert!(
+        error.ends_with("staging.shared must be an absolute path such as /user/me/.kobel, not \"b\""),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_bad_environment_variable_is_named() {
     let env = |name: &str| (name == "KOBEL_STOP_GRACE").then(|| OsString::from("soon"));
     let error = Settings::load(Path::new("/nowhere"), &env).unwrap_err();
