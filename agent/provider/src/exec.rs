@@ -75,7 +75,7 @@ impl Place {
         let log_dirs = env.get("LOG_DIRS").map_or("", String::as_str);
         let log_dir = log_dirs.split(',').next().filter(|dir| !dir.is_empty());
         let log_dir = log_dir.map_or_else(|| dir.join("log"), PathBuf::from);
-        let node = Node::here(&dir, &log_dir, |name| env.get(name).cloned());
+        let node = Node::here(&dir, &log_dir, |name| std::env::var(name).ok());
         Ok(Self { dir, log_dir, node, env })
     }
 }
@@ -83,6 +83,18 @@ impl Place {
 async fn run(spec: &WorkerSpec, place: &Place) -> Result<u8, ProviderError> {
     fs::create_dir_all(&place.log_dir)
         .map_err(ProviderError::io("create directory", place.log_dir.display()))?;
+    let status = live(spec, place).await;
+    match fs::remove_dir_all(place.dir.join("tmp")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "could not remove the temporary directory");
+        }
+        _ => {}
+    }
+    status.map(exit_code)
+}
+
+/// From the first file to the last words.
+async fn live(spec: &WorkerSpec, place: &Place) -> Result<ExitStatus, ProviderError> {
     furnish(&place.dir, &spec.files, &place.node)?;
     // Heard from before the process is there: YARN may want it gone at once.
     let mut term = signal(SignalKind::terminate()).map_err(ProviderError::io("listen for", "SIGTERM"))?;
@@ -93,10 +105,7 @@ async fn run(spec: &WorkerSpec, place: &Place) -> Result<u8, ProviderError> {
     for output in outputs {
         let _ = tokio::time::timeout(capped::LAST_WORDS, output).await;
     }
-    if let Err(error) = fs::remove_dir_all(place.dir.join("tmp")) {
-        tracing::warn!(%error, "could not remove the temporary directory");
-    }
-    status.map(exit_code).map_err(ProviderError::io("wait for", &spec.launch.program))
+    status.map_err(ProviderError::io("wait for", &spec.launch.program))
 }
 
 fn spawn(spec: &WorkerSpec, place: &Place) -> Result<Child, ProviderError> {

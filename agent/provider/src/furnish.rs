@@ -2,12 +2,14 @@
 //! that the plan left open.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
 };
 
+use kobel_conf::hadoop::find_jars;
 use kobel_plan::{Launch, WorkerFile};
 
 use crate::ProviderError;
@@ -19,6 +21,8 @@ pub(crate) struct Node {
     log_dir: String,
     java_home: String,
     host: String,
+    /// Where Hadoop's jars are on this node: variables like the user's, of the node's own values.
+    hadoop: BTreeMap<&'static str, String>,
 }
 
 impl Node {
@@ -27,7 +31,13 @@ impl Node {
         let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
         let java_home = env("JAVA_HOME").filter(|home| !home.is_empty());
         let java_home = java_home.or_else(|| java_on(&env("PATH")?)).unwrap_or_default();
+        // What YARN says of its applications stands for what a user would say by the first variable.
+        let hadoop = [
+            ("HADOOP_CLASSPATH", env(Launch::HADOOP_CLASSPATH).or_else(|| env("HADOOP_CLASSPATH"))),
+            ("HADOOP_HOME", env("HADOOP_HOME")),
+        ];
         Self {
+            hadoop: hadoop.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
             worker_dir: worker_dir.to_string_lossy().into_owned(),
             log_dir: log_dir.to_string_lossy().into_owned(),
             java_home,
@@ -37,10 +47,22 @@ impl Node {
 
     /// Fills the placeholders in.
     pub(crate) fn fill(&self, text: &str) -> String {
+        let behind = format!(":{}", Launch::HADOOP_JARS);
+        if text.contains(&behind) {
+            return self.fill(&text.replace(&behind, &self.hadoop_jars()));
+        }
         text.replace(Launch::WORKER_DIR, &self.worker_dir)
             .replace(Launch::LOG_DIR, &self.log_dir)
             .replace(Launch::JAVA_HOME, &self.java_home)
             .replace(Launch::HOST, &self.host)
+    }
+}
+
+impl Node {
+    /// Each with a colon before it: without any, the class path ends before them.
+    fn hadoop_jars(&self) -> String {
+        let found = find_jars(|name| self.hadoop.get(name).map(String::as_str));
+        found.entries.iter().map(|entry| format!(":{}", entry.display())).collect()
     }
 }
 

@@ -35,11 +35,3 @@ pub use front::FrontError;
 pub use kobel_provider::{exec, leash};
 pub use ports::PortError;
 pub use run::run;
-
-/// The name of this machine, as the kernel knows it.
-fn host_name() -> String {
-    match std::fs::read_to_string("/proc/sys/kernel/hostname") {
-        Ok(name) => name.trim().into(),
-        Err(_) => "localhost".into(),
-    }
-}

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use kobel_provider::Recovered;
 
 use crate::{
-    front, host_name,
+    front,
     ports::Ports,
     recall::{Note, PlanStamp, recall},
 };
@@ -99,7 +99,7 @@ impl Ending {
 impl Record {
     /// The record that an agent begins with: a former agent's carried on, or a new one.
     pub(crate) fn of_agent(former: Option<Self>, plan: &ClusterPlan, front_port: u16) -> Self {
-        let agent = AgentStatus { host: host_name(), pid: std::process::id() };
+        let agent = AgentStatus { host: kobel_provider::local::host_name(), pid: std::process::id() };
         let mut record = former.unwrap_or_else(|| Self::first(plan));
         record.epoch += 1;
         record.front_port = front_port;

@@ -44,6 +44,28 @@ pub enum Surroundings {
     },
 }
 
+/// The name of this machine: YARN's where this is a container of its, else the kernel's.
+pub fn host_name() -> String {
+    Whereabouts::now().host
+}
+
+/// What people are told of where the processes run.
+#[derive(Debug, Clone)]
+struct Whereabouts {
+    host: String,
+    container: Option<String>,
+}
+
+impl Whereabouts {
+    /// By the variables that YARN sets in a container, else by the kernel's name of the machine.
+    fn now() -> Self {
+        let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let container = std::env::var("CONTAINER_ID").ok();
+        let node = std::env::var("NM_HOST").ok().filter(|_| container.is_some());
+        Self { host: node.unwrap_or_else(host), container }
+    }
+}
+
 /// One process of a worker.
 type Key = (WorkerId, Attempt);
 
@@ -76,8 +98,7 @@ impl LocalProvider {
         // away how our children end, and their numbers. To handle the signal is not to ignore it.
         drop(signal(SignalKind::child()).map_err(ProviderError::io("listen for", "SIGCHLD"))?);
 
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let table = Table::new(places.clone(), host, recover::recover(&places)?);
+        let table = Table::new(places.clone(), Whereabouts::now(), recover::recover(&places)?);
         let (asks, asked) = mpsc::unbounded_channel();
         tokio::spawn(table.run(asked));
         Ok(Arc::new(Self { places, asks }))

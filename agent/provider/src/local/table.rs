@@ -13,7 +13,7 @@ use tokio::{
 use tracing::{error, info};
 
 use super::{
-    Key, Surroundings,
+    Key, Surroundings, Whereabouts,
     launch::launch,
     places::Places,
     process::Process,
@@ -67,7 +67,7 @@ impl Worker {
 /// The workers, who is told of them, and the tasks that are with them.
 pub(super) struct Table {
     places: Places,
-    host: String,
+    whereabouts: Whereabouts,
     /// A gone worker stays until its next attempt is asked for, so that late watchers hear of it.
     workers: BTreeMap<Key, Worker>,
     watchers: Vec<mpsc::UnboundedSender<WorkerEvent>>,
@@ -76,9 +76,14 @@ pub(super) struct Table {
 
 impl Table {
     /// A table of these adopted workers.
-    pub(super) fn new(places: Places, host: String, adopted: Vec<(Key, Process, Note)>) -> Self {
-        let mut table =
-            Self { places, host, workers: BTreeMap::new(), watchers: Vec::new(), tasks: JoinSet::new() };
+    pub(super) fn new(places: Places, whereabouts: Whereabouts, adopted: Vec<(Key, Process, Note)>) -> Self {
+        let mut table = Self {
+            places,
+            whereabouts,
+            workers: BTreeMap::new(),
+            watchers: Vec::new(),
+            tasks: JoinSet::new(),
+        };
         for (key, process, note) in adopted {
             table.enter(key, Some(note));
             table.follow(key, process);
@@ -199,7 +204,8 @@ impl Table {
         let (deadline, pid) = (worker.deadline.subscribe(), process.identity().pid);
         self.tasks.spawn(async move { Step::Ended(key, supervise(process, belongings, deadline).await) });
         let pid = u32::try_from(pid).ok();
-        self.tell(key, Phase::Running { host: self.host.clone(), pid, container: None });
+        let Whereabouts { host, container } = self.whereabouts.clone();
+        self.tell(key, Phase::Running { host, pid, container });
     }
 
     fn tell(&mut self, key: Key, phase: Phase) {

@@ -19,3 +19,53 @@ pub(super) fn of_container(completed: &Completed) -> Exit {
         _ => Exit::Unknown(told()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kobel_hadoop_rpc::yarn::{ApplicationId, AttemptId, ContainerId};
+
+    use super::*;
+
+    fn of(status: i32, diagnostics: &str) -> Exit {
+        let application = ApplicationId { cluster_timestamp: 1, number: 1 };
+        let id = ContainerId { attempt: AttemptId { application, number: 1 }, id: 2 };
+        let exit = ContainerExit::from_status(status);
+        of_container(&Completed { id, exit, diagnostics: diagnostics.into() })
+    }
+
+    #[test]
+    fn yarns_numbers_are_told_truly() {
+        let told = |text: &str| Exit::Unknown(text.into());
+        let table = [
+            (0, Exit::Code(0)),
+            (1, Exit::Code(1)),
+            (128, Exit::Code(128)),
+            (137, Exit::Signal(9)),
+            (143, Exit::Signal(15)),
+            (154, Exit::NodeLost),
+            (239, Exit::Code(239)),
+            (-1000, Exit::LaunchFailed { diagnostics: "was never launched".into() }),
+            (-100, Exit::NodeLost),
+            (-101, told("ended because the node's disks failed")),
+            (-102, Exit::Preempted),
+            (-103, Exit::OutOfMemory),
+            (-104, Exit::OutOfMemory),
+            (-105, told("was stopped by its ApplicationMaster")),
+            (-106, told("was killed by the ResourceManager")),
+            (-107, told("was killed at the end of its application")),
+            (-108, told("was killed by the node's scheduler")),
+            (-109, told("was killed for writing more logs than allowed")),
+            (-4711, told("ended with YARN's status -4711")),
+        ];
+        for (status, exit) in table {
+            assert_eq!(of(status, " \n"), exit, "{status}");
+        }
+    }
+
+    #[test]
+    fn yarns_own_words_come_first() {
+        let words = "File does not exist: hdfs://nn/kobel";
+        assert_eq!(of(-1000, words), Exit::LaunchFailed { diagnostics: words.into() });
+        assert_eq!(of(-106, words), Exit::Unknown(words.into()));
+    }
+}

@@ -66,6 +66,17 @@ enum Stage {
     Gone,
 }
 
+impl Stage {
+    /// The container that the worker has.
+    fn container(&self) -> Option<ContainerId> {
+        match self {
+            Stage::Granted(granted) => Some(granted.container.id),
+            Stage::Placed { container, .. } => Some(*container),
+            Stage::Waiting | Stage::Gone => None,
+        }
+    }
+}
+
 impl Fleet {
     /// Makes room for a worker: its container is asked for with the next heartbeat.
     pub(super) fn want(&mut self, key: Key, size: Resources) -> Result<Vec<Effect>, ProviderError> {
@@ -108,6 +119,9 @@ impl Fleet {
     fn ask(&mut self, priority: i32) {
         let waits = |worker: &&Worker| worker.priority == priority && matches!(worker.stage, Stage::Waiting);
         let count = self.workers.values().filter(waits).count();
+        if count == 0 && self.outbox.wanted(priority, None) == 0 {
+            return;
+        }
         let Some(size) = usize::try_from(priority - 1).ok().and_then(|index| self.profiles.get(index)) else {
             return;
         };
@@ -115,7 +129,8 @@ impl Fleet {
             priority,
             allocation_id: None,
             place: Place::Any,
-            size: container_size(*size),
+            // To take back what was too large is refused as well if it says how large.
+            size: if count == 0 { Resource::new(1, 1) } else { container_size(*size) },
             count: i32::try_from(count).unwrap_or(i32::MAX),
             node_label: None,
         });
@@ -153,6 +168,9 @@ impl Fleet {
     /// back at once.
     fn granted(&mut self, granted: Granted) -> Vec<Effect> {
         let container = &granted.container;
+        if self.holder(container.id).is_some() {
+            return Vec::new();
+        }
         let waits =
             |worker: &Worker| worker.priority == container.priority && matches!(worker.stage, Stage::Waiting);
         let Some((key, worker)) = self.workers.iter_mut().find(|(_, worker)| waits(worker)) else {
@@ -186,26 +204,27 @@ impl Fleet {
                 worker.last = last.clone();
                 vec![Effect::Tell(last)]
             }
+            Err(_) if *leaving => self.give_up(key, Exit::Released),
             Err(diagnostics) => self.give_up(key, Exit::LaunchFailed { diagnostics }),
         }
     }
 
     /// A container ended; the same end may be told twice.
     fn completed(&mut self, completed: &Completed) -> Vec<Effect> {
-        let is_in = |worker: &Worker| matches!(&worker.stage, Stage::Placed { container, .. } if *container == completed.id);
-        let Some((key, worker)) = self.workers.iter().find(|(_, worker)| is_in(worker)) else {
-            return Vec::new();
-        };
+        let Some((&key, worker)) = self.holder(completed.id) else { return Vec::new() };
         let leaving = matches!(worker.stage, Stage::Placed { leaving: true, .. });
         let exit = if leaving { Exit::Released } else { exit::of_container(completed) };
-        let key = *key;
         self.gone(key, exit)
+    }
+
+    /// Who has this container.
+    fn holder(&self, id: ContainerId) -> Option<(&Key, &Worker)> {
+        self.workers.iter().find(|(_, worker)| worker.stage.container() == Some(id))
     }
 
     /// A container that runs and belongs to no worker of ours: a former attempt's.
     pub(super) fn stray(&mut self, container: &Container) {
-        let is_in = |worker: &Worker| matches!(&worker.stage, Stage::Placed { container: c, .. } if *c == container.id);
-        if !self.workers.values().any(is_in) {
+        if self.holder(container.id).is_none() {
             tracing::info!(container = %container.id, node = %container.node, "lets a former attempt's container go");
             self.outbox.release(container.id);
         }
@@ -240,11 +259,11 @@ impl Fleet {
     /// Gives back what a worker has and tells its end.
     fn give_up(&mut self, key: Key, exit: Exit) -> Vec<Effect> {
         let Some(worker) = self.workers.get(&key) else { return Vec::new() };
-        match &worker.stage {
-            Stage::Granted(granted) => self.outbox.release(granted.container.id),
-            Stage::Placed { container, .. } => self.outbox.release(*container),
-            Stage::Waiting => {}
-            Stage::Gone => return Vec::new(),
+        if matches!(worker.stage, Stage::Gone) {
+            return Vec::new();
+        }
+        if let Some(container) = worker.stage.container() {
+            self.outbox.release(container);
         }
         self.gone(key, exit)
     }
@@ -275,6 +294,11 @@ impl Fleet {
         keys.into_iter().flat_map(|key| self.give_up(key, exit())).collect()
     }
 
+    /// Whether this one is wanted, or not gone yet.
+    pub(super) fn lives(&self, key: Key) -> bool {
+        self.workers.get(&key).is_some_and(|worker| !matches!(worker.stage, Stage::Gone))
+    }
+
     /// Whether a container is being waited for.
     pub(super) fn is_waiting(&self) -> bool {
         self.workers
@@ -297,3 +321,6 @@ fn container_size(size: Resources) -> Resource {
     let mib = size.memory_bytes.div_ceil(1 << 20);
     Resource::new(i64::try_from(mib).unwrap_or(i64::MAX), i32::try_from(size.vcores).unwrap_or(i32::MAX))
 }
+
+#[cfg(test)]
+mod tests;

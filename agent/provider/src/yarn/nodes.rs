@@ -9,8 +9,7 @@ use kobel_hadoop_rpc::{
 
 /// How long a node may take for a call.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// How long a connection to a node is worth keeping is the client's own affair; this is how often a start
-/// whose reply was lost is asked after.
+/// How often a start whose reply was lost is asked after.
 const ASK_AGAIN: u32 = 3;
 
 /// The nodes by name. A token comes only once for each node, and the newest counts.
@@ -68,9 +67,10 @@ async fn settle(node: &NodeManager, id: ContainerId, lost: NodeError) -> Result<
     Err(chain(&lost))
 }
 
-/// Asks a container's process to go, and after the grace has the node stop it.
-pub(super) async fn stop(node: Option<NodeManager>, id: ContainerId, grace: Duration) {
-    let Some(node) = node else { return };
+/// Asks a container's process to go, and after the grace has the node stop it. False when the node did
+/// not say that it did.
+pub(super) async fn stop(node: Option<NodeManager>, id: ContainerId, grace: Duration) -> bool {
+    let Some(node) = node else { return false };
     if !grace.is_zero() {
         match node.signal(id, Signal::Terminate).await {
             Ok(()) => tokio::time::sleep(grace).await,
@@ -79,9 +79,14 @@ pub(super) async fn stop(node: Option<NodeManager>, id: ContainerId, grace: Dura
             }
         }
     }
-    if let Err(error) = node.stop(&[id]).await {
-        tracing::warn!(container = %id, error = chain(&error), "could not stop a container");
+    let failure = match node.stop(&[id]).await {
+        Ok(mut outcomes) => outcomes.remove(&id).and_then(Result::err).map(|refusal| refusal.to_string()),
+        Err(error) => Some(chain(&error)),
+    };
+    if let Some(error) = &failure {
+        tracing::warn!(container = %id, error, "could not stop a container");
     }
+    failure.is_none()
 }
 
 /// An error and its causes in one line.

@@ -1,18 +1,21 @@
 //! The task that owns the fleet: it is asked by message, beats at the ResourceManager, and has containers
 //! started and stopped.
 
+mod messages;
+mod unregister;
+
 use std::{sync::Arc, time::Duration};
 
 use kobel_hadoop_rpc::{
     Retry,
     yarn::{
-        Allocated, ContainerId, FinalStatus, Granted, Launch, LocalResource, MasterError, NodeId, Registered,
+        Allocated, ContainerId, Granted, Launch, LocalResource, MasterError, NodeId, Registered,
         Registration, Scheduler,
     },
 };
 use kobel_plan::{WorkerEvent, WorkerSpec};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::{JoinError, JoinSet},
     time::Instant,
 };
@@ -22,38 +25,14 @@ use super::{
     fleet::{Effect, Fleet, Key},
     nodes::{Nodes, chain, start, stop},
 };
-use crate::{Outcome, ProviderError};
+use crate::ProviderError;
+pub(super) use messages::Ask;
+use messages::Step;
 
 /// Between heartbeats when nothing is awaited, as Java's own client has it.
 const CALM: Duration = Duration::from_secs(1);
 /// Between heartbeats while containers are awaited: the scheduler hands them out between two beats.
 const EAGER: Duration = Duration::from_millis(100);
-/// Between two requests to unregister.
-const UNREGISTER_AGAIN: Duration = Duration::from_millis(100);
-/// How long unregistering may take.
-const UNREGISTER_WITHIN: Duration = Duration::from_secs(30);
-
-/// What the task may be asked for.
-#[derive(Debug)]
-pub(super) enum Ask {
-    /// [`crate::Provider::ensure`].
-    Ensure(Box<WorkerSpec>, oneshot::Sender<Result<(), ProviderError>>),
-    /// [`crate::Provider::release`].
-    Release(Key, Duration, oneshot::Sender<()>),
-    /// [`crate::Provider::watch`].
-    Watch(mpsc::UnboundedSender<WorkerEvent>),
-    /// [`crate::Provider::finish`].
-    Finish(Outcome, String, oneshot::Sender<Result<(), ProviderError>>),
-}
-
-/// What was done beside the task.
-enum Step {
-    Beat(Box<Scheduler>, Result<Allocated, MasterError>),
-    Registered(Box<Scheduler>, Result<Registered, MasterError>),
-    Shipped(Key, Result<LocalResource, String>),
-    Started(Key, Result<(), String>),
-    Stopped,
-}
 
 pub(super) struct Task {
     fleet: Fleet,
@@ -67,6 +46,7 @@ pub(super) struct Task {
     heard: Instant,
     next_beat: Instant,
     register_again: bool,
+    unregistered: bool,
     graces: std::collections::BTreeMap<Key, Duration>,
     watchers: Vec<mpsc::UnboundedSender<WorkerEvent>>,
     steps: JoinSet<Step>,
@@ -88,6 +68,7 @@ impl Task {
             heard: Instant::now(),
             next_beat: Instant::now(),
             register_again: false,
+            unregistered: false,
             graces: Default::default(),
             watchers: Vec::new(),
             steps: JoinSet::new(),
@@ -104,7 +85,6 @@ impl Task {
                 ask = asks.recv() => match ask {
                     Some(Ask::Finish(outcome, words, reply)) => {
                         let _ = reply.send(self.unregister(outcome, &words).await);
-                        return;
                     }
                     Some(ask) => self.answer(ask),
                     None => return,
@@ -135,6 +115,9 @@ impl Task {
     }
 
     fn ensure(&mut self, spec: WorkerSpec) -> Result<(), ProviderError> {
+        if self.unregistered {
+            return Err(ProviderError::Ended);
+        }
         let key = (spec.id, spec.attempt);
         let effects = self.fleet.want(key, spec.resources)?;
         if effects.is_empty() {
@@ -155,6 +138,9 @@ impl Task {
 
     /// Of several releases the one that ends it soonest counts.
     fn release(&mut self, key: Key, grace: Duration) {
+        if !self.fleet.lives(key) {
+            return;
+        }
         let former = self.graces.get(&key).copied();
         self.graces.insert(key, former.map_or(grace, |former| former.min(grace)));
         let mut effects = self.fleet.release(key);
@@ -197,9 +183,22 @@ impl Task {
                 self.scheduler = Some(scheduler);
                 self.registered(registered)
             }
-            Ok(Step::Shipped(key, file)) => self.fleet.shipped(key, file),
+            Ok(Step::Shipped(key, file)) => {
+                if !self.fleet.lives(key) {
+                    self.discard(key);
+                }
+                self.fleet.shipped(key, file)
+            }
             Ok(Step::Started(key, outcome)) => self.fleet.started(key, outcome),
-            Ok(Step::Stopped) => Vec::new(),
+            Ok(Step::Stopped(container, done)) => {
+                if !done {
+                    // The ResourceManager gets it stopped, or knows that its node is no more.
+                    self.fleet.outbox.release(container);
+                    self.hasten();
+                }
+                Vec::new()
+            }
+            Ok(Step::Discarded) => Vec::new(),
             Err(error) => {
                 tracing::error!(%error, "a step of the master broke");
                 Vec::new()
@@ -246,6 +245,12 @@ impl Task {
                 self.register_again = false;
                 self.fleet.outbox.start_over();
                 self.take_in(registered);
+            }
+            // The answer to an earlier try was lost (`AMRMClientUtils.APP_ALREADY_REGISTERED_MESSAGE`).
+            Err(MasterError::Refused { message, .. }) if message.contains("already registered") => {
+                self.register_again = false;
+                self.fleet.outbox.start_over();
+                self.next_beat = Instant::now();
             }
             Err(error) => self.failed(&error),
         }
@@ -309,8 +314,8 @@ impl Task {
         let grace = self.graces.get(&key).copied().unwrap_or_default();
         let node = self.nodes.get(node);
         self.steps.spawn(async move {
-            stop(node, container, grace).await;
-            Step::Stopped
+            let done = stop(node, container, grace).await;
+            Step::Stopped(container, done)
         });
     }
 
@@ -319,43 +324,8 @@ impl Task {
         let courier = self.courier.clone();
         self.steps.spawn(async move {
             courier.discard(&file_name(key)).await;
-            Step::Stopped
+            Step::Discarded
         });
-    }
-
-    /// The last words. Until they are confirmed they are repeated, and then this process must go.
-    async fn unregister(&mut self, outcome: Outcome, words: &str) -> Result<(), ProviderError> {
-        while self.scheduler.is_none() {
-            match self.steps.join_next().await {
-                Some(step) => self.advance(step),
-                None => return Err(ProviderError::Ended),
-            }
-        }
-        let Some(mut scheduler) = self.scheduler.take() else { return Err(ProviderError::Ended) };
-        let status = match outcome {
-            Outcome::Succeeded => FinalStatus::Succeeded,
-            Outcome::Failed => FinalStatus::Failed,
-            Outcome::Killed => FinalStatus::Killed,
-        };
-        let deadline = Instant::now() + UNREGISTER_WITHIN;
-        loop {
-            match scheduler.finish(status, words, "").await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(MasterError::NotRegistered) => {
-                    let _ = scheduler.register(&self.registration).await;
-                }
-                Err(error) if error.retry() == Retry::Fenced || Instant::now() >= deadline => {
-                    return Err(ProviderError::Yarn { attempt: "unregister", why: chain(&error) });
-                }
-                Err(error) => tracing::warn!(error = chain(&error), "could not unregister yet"),
-            }
-            if Instant::now() >= deadline {
-                let why = format!("not confirmed within {} s", UNREGISTER_WITHIN.as_secs());
-                return Err(ProviderError::Yarn { attempt: "unregister", why });
-            }
-            tokio::time::sleep(UNREGISTER_AGAIN).await;
-        }
     }
 }
 

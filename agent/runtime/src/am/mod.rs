@@ -141,6 +141,8 @@ fn launch(yarn: &YarnPlan, node: &Node) -> Result<Launch, AgentError> {
     let credentials: Credentials = node.credentials()?.without_kind(kind::AM_RM);
     Ok(Launch {
         commands: vec![format!("./kobel exec {} 1><LOG_DIR>/kobel.out 2><LOG_DIR>/kobel.err", Master::SPEC)],
+        environment: [(kobel_plan::Launch::HADOOP_CLASSPATH.to_string(), yarn.hadoop_class_path.clone())]
+            .into(),
         files: files.collect::<Result<_, AgentError>>()?,
         credentials,
         ..Launch::default()

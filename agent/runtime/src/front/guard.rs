@@ -10,9 +10,10 @@ use axum::{
     response::Response,
 };
 use kobel_plan::FrontPlan;
+use kobel_provider::local::host_name;
 use subtle::ConstantTimeEq;
 
-use crate::{api::failure, host_name};
+use crate::api::failure;
 
 /// The names by which the front may be called, beside any IP address: rebinding needs a name.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! The front before a scripted JobManager: what passes, what does not, and what it costs.
 
+mod secret;
+
 use std::{convert::Infallible, path::Path, time::Duration};
 
 use axum::{
@@ -42,9 +44,13 @@ impl Drop for Fixture {
 }
 
 fn front(upstream: Option<SocketAddr>) -> Fixture {
+    front_with(upstream, |front| front)
+}
+
+fn front_with(upstream: Option<SocketAddr>, change: impl FnOnce(Front) -> Front) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let plan = FrontPlan { bind: "localhost".into(), address: "localhost".into(), port: PortChoice::Free };
-    let mut front = bind(&plan, None).unwrap();
+    let mut front = change(bind(&plan, None).unwrap());
     let (handle, _, requests) = handle(dir.path());
     let (upstream, upstreams) = watch::channel(upstream);
     let routes = front.routes(handle, upstreams);

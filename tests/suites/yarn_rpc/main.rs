@@ -1,8 +1,6 @@
 //! The protocols against a real YARN: an application over the client's port, and an ApplicationMaster,
 //! which is this very program, over the scheduler's and a node's.
 
-#![allow(clippy::unwrap_used, reason = "in a test")]
-
 mod master;
 
 use std::{

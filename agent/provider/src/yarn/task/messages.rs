@@ -1,0 +1,34 @@
+//! What the task hears: from who asks it, and of what it has had done.
+
+use std::time::Duration;
+
+use kobel_hadoop_rpc::yarn::{Allocated, ContainerId, LocalResource, MasterError, Registered, Scheduler};
+use kobel_plan::{WorkerEvent, WorkerSpec};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Key;
+use crate::{Outcome, ProviderError};
+
+/// What the task may be asked for.
+#[derive(Debug)]
+pub(in crate::yarn) enum Ask {
+    /// [`crate::Provider::ensure`].
+    Ensure(Box<WorkerSpec>, oneshot::Sender<Result<(), ProviderError>>),
+    /// [`crate::Provider::release`].
+    Release(Key, Duration, oneshot::Sender<()>),
+    /// [`crate::Provider::watch`].
+    Watch(mpsc::UnboundedSender<WorkerEvent>),
+    /// [`crate::Provider::finish`].
+    Finish(Outcome, String, oneshot::Sender<Result<(), ProviderError>>),
+}
+
+/// What was done beside the task.
+pub(super) enum Step {
+    Beat(Box<Scheduler>, Result<Allocated, MasterError>),
+    Registered(Box<Scheduler>, Result<Registered, MasterError>),
+    Shipped(Key, Result<LocalResource, String>),
+    Started(Key, Result<(), String>),
+    /// Whether the node stopped it.
+    Stopped(ContainerId, bool),
+    Discarded,
+}
