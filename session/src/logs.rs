@@ -69,6 +69,11 @@ impl LogFile {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    /// Whether a log file could be called this, without a directory.
+    pub(crate) fn is_name(name: &str) -> bool {
+        Self::parse(name.into()).is_some_and(|file| file.name() == name)
+    }
+
     fn parse(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let (stem, extension) = name.rsplit_once('.')?;

@@ -22,11 +22,11 @@ use serde::Deserialize;
 use crate::{
     control::Control,
     fsx, logs,
-    yarn::{self, Application},
+    yarn::{self, Application, LogsError},
 };
 
-pub use error::RegistryError;
 pub(crate) use error::file_error;
+pub use error::{RegistryError, SweepError};
 pub use settings::Setting;
 pub use workers::{LastExit, Process, WorkerHistory};
 
@@ -194,7 +194,7 @@ impl Cluster {
     /// Where it stands, from its agent or, when that is gone, from what it left behind.
     pub async fn status(&self) -> Result<Status, RegistryError> {
         if let Some(application) = Application::of(&self.dir)? {
-            return yarn::status(self, &application).await;
+            return Box::pin(yarn::status(self, &application)).await;
         }
         if self.agent_lives()? {
             if let Ok(control) = Control::open(&self.dir)
@@ -213,8 +213,24 @@ impl Cluster {
     /// cannot be asked, what was seen last is left.
     pub async fn refresh(&self) -> Result<(), RegistryError> {
         let Some(application) = Application::of(&self.dir)? else { return Ok(()) };
-        yarn::status(self, &application).await?;
+        Box::pin(yarn::status(self, &application)).await?;
         yarn::copy_events(self).await
+    }
+
+    /// Brings the logs of a cluster on YARN here, as far as its containers run.
+    pub async fn fetch_logs(&self) -> Result<(), LogsError> {
+        match Application::of(&self.dir)? {
+            Some(application) if self.is_unfinished()? => yarn::copy_logs(&self.dir, &application).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what a cluster on YARN that is over left on HDFS: a master that was killed could not.
+    pub async fn sweep(&self) -> Result<(), SweepError> {
+        match Application::of(&self.dir)? {
+            Some(application) if !self.is_unfinished()? => Ok(application.remove_files().await?),
+            _ => Ok(()),
+        }
     }
 
     /// Whether an agent holds the cluster's lock; on YARN, whether there was one when last looked.

@@ -15,7 +15,7 @@ pub(crate) use config::{ConfigCommand, ConfigExplainArgs, ConfigShowArgs};
 pub(crate) use flink::{FlinkCommand, InstallArgs, ListArgs, RemoveArgs, Site, WhichArgs};
 pub(crate) use job::{CancelArgs, JobCommand, JobFactArgs, JobListArgs, JobStopArgs, RunArgs, SavepointArgs};
 pub(crate) use upkeep::{AttachArgs, EventsArgs, GcArgs, RestartArgs, RoleName, ScaleArgs};
-pub(crate) use values::{ClaimMode, Condition, Provider, escaped};
+pub(crate) use values::{ClaimMode, Condition, Provider, escaped, memory};
 
 use std::path::PathBuf;
 

@@ -71,7 +71,7 @@ impl FromStr for Condition {
 const MAX_MEMORY: u64 = 128 << 40;
 
 /// A worker's memory. A bare number is refused: Flink reads it as bytes, its old scripts as megabytes.
-pub(super) fn memory(text: &str) -> Result<MemorySize, String> {
+pub(crate) fn memory(text: &str) -> Result<MemorySize, String> {
     let size: MemorySize = text.parse().map_err(|e| with_examples(&e, MEMORY_EXAMPLES))?;
     match size.bytes() {
         0 => Err(with_examples(&"no memory at all", MEMORY_EXAMPLES)),

@@ -18,6 +18,18 @@ use crate::{
 pub(crate) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<ExitCode, Failure> {
     let cluster = ctx.session()?.registry().find(&args.name)?;
     let log_dir = cluster.plan()?.log_dir;
+    if cluster.is_on_yarn() {
+        if args.follow {
+            let what = format!(
+                "the logs of {} are on YARN's nodes, and kobel cannot follow them there yet",
+                args.name
+            );
+            return Err(
+                Failure::new(Category::Environment, what).hint(format!("kobel logs {} --tail 50", args.name))
+            );
+        }
+        cluster.fetch_logs().await?;
+    }
     let which = which(&args.source);
     let unreadable = |e: io::Error| {
         Failure::new(Category::Environment, format!("cannot read the logs in {}", log_dir.display()))
@@ -34,6 +46,10 @@ pub(crate) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<ExitCode, Failure> 
     if !args.follow {
         if files.is_empty() {
             ctx.ui.note(format_args!("no such logs in {}", log_dir.display()));
+            if let Some(yarn) = cluster.status().await?.yarn {
+                let id = yarn.application_id;
+                ctx.ui.note(format_args!("YARN may have collected them: yarn logs -applicationId {id}"));
+            }
         }
         return Ok(ExitCode::SUCCESS);
     }

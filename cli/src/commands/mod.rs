@@ -49,6 +49,7 @@ pub(crate) use run::run as run_job;
 pub(crate) use start::start as start_cluster;
 pub(crate) use stop::run as stop_cluster;
 pub(crate) use version::run as version;
+pub(crate) use wait::failed_end;
 
 /// Reads the command line. What is wrong with it, or the help that was asked for, is printed, and the
 /// exit code told.

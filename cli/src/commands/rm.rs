@@ -11,6 +11,9 @@ pub(crate) async fn run(ctx: &Ctx, args: RmArgs) -> Result<ExitCode, Failure> {
         let cluster = registry.find(name)?;
         // It may be over without anybody here having noticed.
         cluster.refresh().await?;
+        if let Err(error) = cluster.sweep().await {
+            ctx.ui.warn(format_args!("something of {name} is left on HDFS: {error}"));
+        }
         registry.remove(&cluster)?;
         ctx.ui.note(format_args!("forgot cluster {name}"));
     }

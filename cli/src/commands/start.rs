@@ -77,7 +77,7 @@ pub(crate) async fn start(ctx: &Ctx, spec: ClusterSpec, how: &StartHow) -> Resul
     }
     // From here on a Ctrl-C takes back what was begun.
     let mut signals = Signals::catch()?;
-    let claim = claim(&context, &spec.name).await?;
+    let claim = claim(ctx, &context, &spec.name).await?;
     let launched = match &compiled.cargo {
         Some(cargo) => submit(ctx, &context, claim, &compiled, cargo, &mut signals).await,
         None => launch(&context, claim, &compiled, &mut signals).await,
@@ -140,7 +140,7 @@ async fn submit(
 
 /// Takes the name. A cluster of that name that lost its agent gets one again, and keeps the name; one on
 /// YARN may be over without anybody here having noticed.
-async fn claim(context: &Context, name: &ClusterName) -> Result<Claim, Failure> {
+async fn claim(ctx: &Ctx, context: &Context, name: &ClusterName) -> Result<Claim, Failure> {
     match context.registry().claim(name) {
         Err(RegistryError::AgentGone { .. }) => {
             context.find(Some(name)).await?;
@@ -150,6 +150,9 @@ async fn claim(context: &Context, name: &ClusterName) -> Result<Claim, Failure> 
             let cluster = context.registry().find(name)?;
             if !cluster.is_on_yarn() || !cluster.status().await?.state.is_terminal() {
                 return Err(exists(taken));
+            }
+            if let Err(error) = cluster.sweep().await {
+                ctx.ui.warn(format_args!("something of the former {name} is left on HDFS: {error}"));
             }
             context.registry().claim(name).map_err(exists)
         }

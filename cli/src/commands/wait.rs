@@ -77,7 +77,7 @@ fn verdict(goal: ClusterState, status: &Status) -> Option<Result<(), Failure>> {
 }
 
 /// A cluster that is over, or abandoned, though something else was wanted of it.
-pub(super) fn failed_end(status: &Status) -> Failure {
+pub(crate) fn failed_end(status: &Status) -> Failure {
     let name = &status.name;
     let failed = status.state == ClusterState::Failed;
     let log = failed.then(|| logs::explaining(&status.log_dir, status.reason.as_deref())).flatten();

@@ -5,10 +5,13 @@ use std::{process::ExitCode, time::Duration};
 use jiff::{Timestamp, tz::TimeZone};
 use kobel_conf::Category;
 use kobel_flink::rest::{JobState, JobSummary};
-use kobel_plan::JobId;
-use kobel_session::job;
+use kobel_plan::{ClusterName, JobId};
+use kobel_session::{FlinkChoice, job};
 
-use super::commons_cli::{Arg, GrammarError, Opt, Parsed, parse};
+use super::{
+    commons_cli::{Arg, GrammarError, Opt, Parsed, parse},
+    yarn_session,
+};
 use crate::{
     args::{ClaimMode, RunArgs, VersionArgs},
     commands,
@@ -23,6 +26,9 @@ const fn opt(short: &'static str, long: &'static str, arg: Arg) -> Opt {
     Opt { short, long, arg }
 }
 
+/// How a property names the session's YARN application.
+const APPLICATION: &str = "yarn.application.id=";
+
 /// What every action takes.
 const COMMON: &[Opt] = &[
     opt("h", "help", Arg::None),
@@ -32,6 +38,7 @@ const COMMON: &[Opt] = &[
     opt("e", "executor", Arg::One),
     opt("z", "zookeeperNamespace", Arg::One),
     opt("D", "", Arg::Property),
+    opt("yid", "yarnapplicationId", Arg::One),
 ];
 
 const RUN: &[Opt] = &[
@@ -61,7 +68,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("classpath", "-C: put the classes into the job's jar"),
     ("zookeeperNamespace", "-z: there is no high availability yet"),
     ("withSavepoint", "-s: a savepoint on cancel is not built yet"),
-    ("D", "-D: give Flink's options to kobel start"),
+    ("D", "-D: give Flink's options to kobel start, or to yarn-session.sh"),
 ];
 
 /// Runs one action of the `flink` command.
@@ -85,13 +92,44 @@ fn usage(what: impl Into<String>) -> Failure {
 
 fn read(options: &[Opt], args: &[String]) -> Result<Parsed, Failure> {
     let parsed = parse(&[options, COMMON], args).map_err(|e: GrammarError| usage(e.to_string()))?;
-    if let Some((_, why)) = NOT_YET.iter().find(|(key, _)| parsed.has(key)) {
+    let honoured =
+        |key: &str| key == "D" && parsed.values("D").iter().all(|text| text.starts_with(APPLICATION));
+    if let Some((_, why)) = NOT_YET.iter().find(|(key, _)| parsed.has(key) && !honoured(key)) {
         return Err(usage(format!("an option cannot be honoured: {why}")));
     }
     match parsed.value("target") {
-        None | Some("remote" | "local") => Ok(parsed),
-        Some(other) => Err(usage(format!("-t {other} is not built yet: jobs go to local sessions"))),
+        None | Some("remote" | "local" | "yarn-session") => Ok(parsed),
+        Some(other) => Err(usage(format!("-t {other} is not built yet: jobs go to sessions"))),
     }
+}
+
+/// The session that is meant: the one of the YARN application that is named, or that `yarn-session.sh`
+/// left word of. Without either it is the newest one, whatever it runs on.
+async fn named(ctx: &Ctx, parsed: &Parsed) -> Result<Option<ClusterName>, Failure> {
+    let by_property =
+        parsed.values("D").pop().and_then(|text| text.strip_prefix(APPLICATION).map(String::from));
+    let context = ctx.session()?;
+    if let Some(id) = parsed.value("yarnapplicationId").map(String::from).or(by_property) {
+        let id = yarn_session::application_id(&id)?;
+        return Ok(Some(yarn_session::find(&context, &id)?.name));
+    }
+    let file = yarn_session::properties_file(&context, &FlinkChoice::Default, &[])?;
+    let told = match file.application() {
+        Ok(told) => told,
+        Err(error) => {
+            ctx.ui.note(format_args!("note: {} is left alone: {error}", file.path().display()));
+            None
+        }
+    };
+    let Some(id) = told else { return Ok(None) };
+    if let Ok(cluster) = yarn_session::find(&context, &id)
+        && !cluster.status().await?.state.is_terminal()
+    {
+        return Ok(Some(cluster.name));
+    }
+    let path = file.path().display();
+    ctx.ui.note(format_args!("note: {path} tells of {id}, which is no session that runs here"));
+    Ok(None)
 }
 
 fn help(ctx: &Ctx) -> Result<ExitCode, Failure> {
@@ -116,6 +154,7 @@ async fn run_job(ctx: &Ctx, parsed: &Parsed) -> Result<ExitCode, Failure> {
         .map(|p| number(p).ok_or_else(|| usage(format!("-p {p}: a parallelism is a number above 0"))))
         .transpose()?;
     let args = RunArgs {
+        cluster: named(ctx, parsed).await?,
         program,
         class: parsed.value("class").map(String::from),
         parallelism,
@@ -126,7 +165,6 @@ async fn run_job(ctx: &Ctx, parsed: &Parsed) -> Result<ExitCode, Failure> {
         // Scripts expect Flink's lines and nothing else.
         no_output: true,
         cancel_on_interrupt: parsed.has("shutdownOnAttachedExit"),
-        ..RunArgs::default()
     };
     commands::run_job(ctx, args).await
 }
@@ -142,7 +180,7 @@ fn claim_mode(text: Option<&str>) -> Result<Option<ClaimMode>, Failure> {
 }
 
 async fn list(ctx: &Ctx, parsed: &Parsed) -> Result<ExitCode, Failure> {
-    let (_, target) = commands::session(&ctx.session()?, None).await?;
+    let (_, target) = commands::session(&ctx.session()?, named(ctx, parsed).await?.as_ref()).await?;
     let jobs = job::list(&target.rest).await?;
     let all = parsed.has("all");
     let both = !parsed.has("running") && !parsed.has("scheduled");
@@ -184,7 +222,7 @@ async fn cancel(ctx: &Ctx, parsed: &Parsed) -> Result<ExitCode, Failure> {
     };
     let id: JobId = id.parse().map_err(|e: kobel_plan::IdError| usage(e.to_string()).hint("flink list"))?;
     ctx.ui.line(format!("Cancelling job {id}."));
-    let (_, target) = commands::session(&ctx.session()?, None).await?;
+    let (_, target) = commands::session(&ctx.session()?, named(ctx, parsed).await?.as_ref()).await?;
     job::cancel(&target.rest, id, CANCEL_WITHIN).await?;
     ctx.ui.line(format!("Cancelled job {id}."));
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,8 @@
 mod commons_cli;
 mod daemons;
 mod flink;
+mod yarn_properties;
+mod yarn_session;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,7 @@ enum Name {
     StopCluster,
     Jobmanager,
     Taskmanager,
+    YarnSession,
 }
 
 /// Runs the command. Whatever goes wrong is Flink's exit code 1, except an interruption.
@@ -52,5 +55,6 @@ async fn dispatch(ctx: &Ctx, name: &str, args: &[String]) -> Result<ExitCode, Fa
         Name::StopCluster => daemons::stop_cluster(ctx, args).await,
         Name::Jobmanager => daemons::job_manager(ctx, args).await,
         Name::Taskmanager => daemons::task_manager(ctx, args).await,
+        Name::YarnSession => yarn_session::run(ctx, args).await,
     }
 }

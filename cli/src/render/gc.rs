@@ -56,6 +56,11 @@ fn noun(kind: Kind) -> &'static str {
         Kind::Installation => "half installation",
         Kind::Archive => "class archives",
         Kind::Training => "class training",
+        Kind::Application => "application directory",
+        Kind::Staged => "staged file",
+        Kind::Upload => "half upload",
+        Kind::Lease => "mark of use",
+        Kind::History => "ended cluster",
     }
 }
 

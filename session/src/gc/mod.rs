@@ -2,13 +2,13 @@
 //!
 //! Each [`Source`] looks after one kind of place. What it finds it puts into the [`Bin`] while it
 //! holds the lock by which the place's users exclude each other, so nothing is taken from under an
-//! agent, an installation or a training. A staging directory on another file system joins as one more
-//! source.
+//! agent, an installation or a training.
 
 mod archives;
 mod clusters;
 mod installs;
 mod running;
+mod staging;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +21,10 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use kobel_conf::{Category, Explain};
+use kobel_staging::StagingError;
 use serde::Serialize;
 
-use crate::{Context, fsx, registry::RegistryError};
+use crate::{Context, fsx, registry::RegistryError, yarn::SiteError};
 
 use running::Running;
 
@@ -52,6 +53,16 @@ pub enum Kind {
     Archive,
     /// What a training of such archives left.
     Training,
+    /// The directory on HDFS of an application that is over.
+    Application,
+    /// A file on HDFS for all applications, which none uses.
+    Staged,
+    /// An upload to HDFS that stopped half way.
+    Upload,
+    /// The mark on HDFS that an application that is over uses a file.
+    Lease,
+    /// What is kept on HDFS of a cluster that is over.
+    History,
 }
 
 /// A thing that nobody uses.
@@ -107,7 +118,7 @@ impl Bin {
         why: impl Into<String>,
         removal: impl Future<Output = Result<(), E>>,
     ) {
-        let error = if self.dry { None } else { removal.await.err().map(|error| error.to_string()) };
+        let error = if self.dry { None } else { removal.await.err().map(|error| chain(&error)) };
         let removed = !self.dry && error.is_none();
         self.leftovers.push(Leftover { kind, location, bytes, why: why.into(), removed, error });
     }
@@ -122,6 +133,16 @@ impl Bin {
     pub fn spare(&mut self, location: impl Into<String>, why: &'static str) {
         self.spared.push(Spared { location: location.into(), why });
     }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// A kind of place where things are left.
@@ -153,6 +174,12 @@ pub enum GcError {
     /// A cluster.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// Hadoop's configuration.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// A staging directory.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
 }
 
 impl Explain for GcError {
@@ -163,6 +190,8 @@ impl Explain for GcError {
             }
             GcError::Look { .. } => Category::Environment,
             GcError::Registry(error) => error.category(),
+            GcError::Site(error) => error.category(),
+            GcError::Staging(error) => error.category(),
         }
     }
 
@@ -170,6 +199,8 @@ impl Explain for GcError {
         match self {
             GcError::Look { .. } => None,
             GcError::Registry(error) => error.hint(),
+            GcError::Site(error) => error.hint(),
+            GcError::Staging(error) => error.hint(),
         }
     }
 }
@@ -191,7 +222,9 @@ pub async fn run(ctx: &Context, how: How) -> Bin {
             return bin;
         }
     };
-    let sources: [Box<dyn Source + '_>; 3] = [
+    let sources: [Box<dyn Source + '_>; 4] = [
+        // Before the records, which may be all that names a staging directory.
+        Box::new(staging::Staging { ctx }),
         Box::new(clusters::Clusters { ctx, running: &running, ended_for: how.ended_for }),
         Box::new(installs::Installs { ctx }),
         Box::new(archives::Archives { ctx, running: &running }),

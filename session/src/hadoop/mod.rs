@@ -12,14 +12,13 @@ use std::path::{Path, PathBuf};
 
 use kobel_conf::{
     flink::FlinkConf,
-    hadoop::{HadoopConf, HadoopConfError, SiteFile, Variables, read_sites},
+    hadoop::{ClassPath, HadoopConf, HadoopConfError, SiteFile, Variables, find_jars, read_sites},
 };
 use kobel_plan::{ClusterPlan, FlinkHome, HadoopPlan};
 
 use crate::Env;
 
 pub use error::HadoopError;
-pub use jars::ClassPath;
 
 /// Variables that name a directory of Hadoop's configuration, and the keys of Flink's that stand in
 /// for them (`config.sh`).
@@ -42,7 +41,7 @@ pub struct Found {
 
 /// Looks for jars and configuration. `setting` answers the value of a key of Flink's configuration.
 pub fn find<'a>(env: &Env, setting: impl Fn(&str) -> Option<&'a str>) -> Found {
-    let class_path = jars::find(env);
+    let class_path = find_jars(|name| env.get(name));
     let conf_dirs = conf_dirs(env, setting, &class_path);
     let paths: Vec<_> = conf_dirs.iter().map(|(_, dir)| dir.clone()).collect();
     let variables = variables(env);

@@ -185,7 +185,7 @@ pub async fn end(
     by: StopCause,
 ) -> Result<Status, EndError> {
     if let Some(application) = Application::of(&cluster.dir)? {
-        return yarn::end(cluster, &application, grace, by).await;
+        return Box::pin(yarn::end(cluster, &application, grace, by)).await;
     }
     let name = cluster.name.clone();
     revive(agent, cluster).await.map_err(|source| EndError::Revive { name, source })?;

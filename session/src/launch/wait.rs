@@ -116,7 +116,12 @@ async fn watch_on_yarn(cluster: &Cluster, mut on_status: impl FnMut(&Status)) ->
         on_status(&status);
         match status.state {
             ClusterState::Ready => return Ok(status),
-            state if state.is_terminal() => return Err(ended(cluster, status).await),
+            state if state.is_terminal() => {
+                if let Err(error) = cluster.sweep().await {
+                    tracing::warn!(%error, "what the cluster left on HDFS is for gc");
+                }
+                return Err(ended(cluster, status).await);
+            }
             _ => {}
         }
         if status.agent.is_some()

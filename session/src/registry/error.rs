@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use kobel_conf::{Category, Explain, dirs::DirsError};
 use kobel_plan::{ClusterName, ClusterState};
+use kobel_staging::StagingError;
 
 /// Finding, claiming or forgetting a cluster failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,17 @@ impl Explain for RegistryError {
             }
         })
     }
+}
+
+/// What a cluster left on HDFS could not be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// What is kept of it is of no use.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// HDFS did not do it.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
 }
 
 /// For `map_err`: what was attempted on which path.

@@ -42,7 +42,8 @@ pub(crate) fn in_container(plan: &mut ClusterPlan, site: Site) -> Cargo {
     let flink = std::mem::replace(&mut plan.flink, inside);
     let conf_dir = std::mem::replace(&mut plan.logging_conf_dir, CONF.into());
     plan.java.home = Launch::JAVA_HOME.into();
-    plan.hadoop = HadoopPlan { class_path: vec![HADOOP.into()], sites: Vec::new() };
+    plan.hadoop =
+        HadoopPlan { class_path: vec![Launch::HADOOP_JARS.into(), HADOOP.into()], sites: Vec::new() };
     // The default of a single machine, where it means something to people.
     if let PortChoice::Prefer(_) = plan.front.port {
         plan.front.port = PortChoice::Free;

@@ -6,7 +6,11 @@ use kobel_hadoop_rpc::yarn::AppState;
 use kobel_plan::{ClusterState, Status, api::StopCause};
 use tokio::time::Instant;
 
-use super::{Application, seen::over};
+use super::{
+    Application,
+    logs::copy_logs,
+    seen::{copy_events, over},
+};
 use crate::{
     control::{Control, ControlError},
     launch::EndError,
@@ -43,7 +47,6 @@ struct Ending<'a> {
 
 impl Ending<'_> {
     async fn run(&self) -> Result<Status, EndError> {
-        self.cluster.refresh().await?;
         let before = self.cluster.status().await?;
         if before.state.is_terminal() {
             // A submission that was broken off may arrive yet.
@@ -52,12 +55,21 @@ impl Ending<'_> {
             }
             return Ok(before);
         }
+        let patient = self.by == StopCause::Stop;
+        if patient {
+            // Of a master that is gone nobody hears its timeline any more.
+            copy_events(self.cluster).await?;
+            if let Err(error) = copy_logs(&self.cluster.dir, self.application).await {
+                tracing::info!(%error, "the logs of the last minutes are YARN's alone");
+            }
+        }
         match Control::open(&self.cluster.dir).map_err(|e| self.failed(e))?.stop(self.grace, self.by).await {
-            // A reply that is lost changes nothing: what it came to is seen.
-            Ok(()) | Err(ControlError::Unknown(..)) => {}
+            Ok(()) => {}
             // A master that has not begun has nothing to lose.
             Err(ControlError::NoMaster { .. }) => return self.kill(before).await,
-            Err(error) if self.by == StopCause::Stop => return Err(self.failed(error)),
+            // A reply that is lost changes nothing: what it came to is seen.
+            Err(ControlError::Unknown(..)) if patient => {}
+            Err(error) if patient => return Err(self.failed(error)),
             Err(_) => return self.kill(before).await,
         }
         let within = self.grace.saturating_add(OVERHEAD);
@@ -72,7 +84,7 @@ impl Ending<'_> {
             }
             tokio::time::sleep(LOOK).await;
         }
-        if self.by == StopCause::Stop {
+        if patient {
             return Err(EndError::Timeout { name: self.cluster.name.clone(), after: within });
         }
         self.kill(before).await

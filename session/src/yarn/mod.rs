@@ -6,6 +6,7 @@
 pub mod application;
 mod container;
 mod end;
+mod logs;
 pub mod rest;
 mod seen;
 pub mod site;
@@ -15,6 +16,8 @@ pub use application::Application;
 pub use container::Cargo;
 pub(crate) use container::in_container;
 pub(crate) use end::end;
+pub use logs::LogsError;
+pub(crate) use logs::copy_logs;
 pub(crate) use seen::{copy_events, status};
 pub use site::{Site, SiteError};
 pub use submit::{Stage, StartError, start};

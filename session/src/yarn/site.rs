@@ -23,6 +23,8 @@ pub struct Site {
     pub patience: Duration,
     /// The properties of core-site and hdfs-site, their variables replaced.
     pub properties: BTreeMap<String, String>,
+    /// The class path of Hadoop on the nodes, with variables of theirs.
+    pub class_path: String,
     /// The files of the configuration.
     pub files: Vec<SiteFile>,
 }
@@ -33,6 +35,17 @@ impl fmt::Debug for Site {
         f.debug_struct("Site").field("user", &self.user).field("web", &self.web).finish_non_exhaustive()
     }
 }
+
+/// Where a node's Hadoop is unless YARN's configuration says otherwise
+/// (`YarnConfiguration.DEFAULT_YARN_APPLICATION_CLASSPATH`).
+const NODES_HADOOP: &str = "$HADOOP_COMMON_HOME/share/hadoop/common/*,\
+    $HADOOP_COMMON_HOME/share/hadoop/common/lib/*,\
+    $HADOOP_HDFS_HOME/share/hadoop/hdfs/*,\
+    $HADOOP_HDFS_HOME/share/hadoop/hdfs/lib/*,\
+    $HADOOP_YARN_HOME/share/hadoop/yarn/*,\
+    $HADOOP_YARN_HOME/share/hadoop/yarn/lib/*";
+/// The ways to write the node's configuration directory in a class path.
+const CONF_DIRS: [&str; 3] = ["$HADOOP_CONF_DIR", "{{HADOOP_CONF_DIR}}", "${HADOOP_CONF_DIR}"];
 
 /// No YARN cluster can be told from the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +149,7 @@ impl Site {
             scheduler: reader.addresses("scheduler.address", 8030)?.iter().map(Address::to_string).collect(),
             patience: reader.patience()?,
             properties: reader.properties(&files)?,
+            class_path: reader.class_path()?,
             files,
         })
     }
@@ -147,6 +161,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// `yarn.application.classpath` in Java's form. The node's own configuration is left out: the cluster
+    /// brings along the one that it was started with.
+    fn class_path(&self) -> Result<String, SiteError> {
+        let named = self.text("yarn.application.classpath")?;
+        let named = if named.trim().is_empty() { NODES_HADOOP } else { &named };
+        let entries = named.split(',').map(str::trim);
+        let entries = entries.filter(|entry| !entry.is_empty() && !CONF_DIRS.contains(entry));
+        Ok(entries.collect::<Vec<_>>().join(":"))
+    }
+
     fn failed(&self) -> impl Fn(HadoopConfError) -> SiteError {
         |source| SiteError::Conf { by: self.by.into(), source }
     }

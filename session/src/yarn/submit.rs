@@ -208,6 +208,7 @@ async fn submit(
         patience_ms: u64::try_from(site.patience.as_millis()).unwrap_or(u64::MAX),
         staging: base,
         hadoop: site.properties.clone(),
+        hadoop_class_path: site.class_path.clone(),
         worker_files,
     });
     write_plan(claim, &plan)?;
@@ -284,7 +285,7 @@ impl Shipment<'_> {
             directory.put_all(&files, &|_| ()),
         )
         .await?;
-        let own = links.into_iter().zip(files.iter().map(|file| of_application(file)));
+        let own = links.into_iter().zip(files.iter().map(of_application));
         let shared = [
             (FLINK.to_string(), RemoteFile { archive: true, ..of_everybody(&flink) }),
             (KOBEL.to_string(), of_everybody(&kobel)),
@@ -350,8 +351,13 @@ fn submission(
     files: BTreeMap<String, RemoteFile>,
 ) -> Result<Submission, StartError> {
     let files = files.iter().map(|(link, file)| Ok((link.clone(), local_resource(file)?)));
+    let hadoop = plan
+        .yarn
+        .iter()
+        .map(|yarn| (kobel_plan::Launch::HADOOP_CLASSPATH.to_string(), yarn.hadoop_class_path.clone()));
     let launch = Launch {
         commands: vec![COMMAND.into()],
+        environment: hadoop.collect(),
         files: files.collect::<Result<_, UrlError>>()?,
         ..Launch::default()
     };

@@ -1,0 +1,297 @@
+//! The options of `yarn-session.sh` (`FlinkYarnSessionCli`), of Flink 1.6 and of 1.20, and what they ask for.
+
+use std::{num::NonZeroU32, path::Path};
+
+use kobel_conf::{Category, units::MemorySize};
+use kobel_plan::{ClusterName, ProviderKind};
+use kobel_session::{
+    ClusterSpec, FlinkChoice,
+    spec::{MAX_WORKERS, Override},
+};
+
+use super::super::commons_cli::{Arg, Opt, Parsed, parse};
+use crate::{args::memory, failure::Failure};
+
+const fn opt(short: &'static str, long: &'static str, arg: Arg) -> Opt {
+    Opt { short, long, arg }
+}
+
+const OPTIONS: &[Opt] = &[
+    opt("at", "applicationType", Arg::One),
+    opt("D", "", Arg::Property),
+    opt("d", "detached", Arg::None),
+    opt("h", "help", Arg::None),
+    opt("id", "applicationId", Arg::One),
+    opt("j", "jar", Arg::One),
+    opt("jm", "jobManagerMemory", Arg::One),
+    opt("m", "jobmanager", Arg::One),
+    opt("n", "container", Arg::One),
+    opt("nl", "nodeLabel", Arg::One),
+    opt("nm", "name", Arg::One),
+    opt("q", "query", Arg::None),
+    opt("qu", "queue", Arg::One),
+    opt("s", "slots", Arg::One),
+    opt("st", "streaming", Arg::None),
+    opt("t", "ship", Arg::One),
+    opt("tm", "taskManagerMemory", Arg::One),
+    opt("yd", "yarndetached", Arg::None),
+    opt("z", "zookeeperNamespace", Arg::One),
+];
+
+/// What `-h` prints.
+pub(super) const HELP: &str = "\
+yarn-session.sh [OPTIONS]: starts a Flink session on YARN, or attaches to one
+  -n,  --container N            TaskManagers [default: kobel's session.task-managers]
+  -s,  --slots N                slots of each TaskManager
+  -tm, --taskManagerMemory M    memory of a TaskManager's container; a bare number is MB
+  -jm, --jobManagerMemory M     memory of the JobManager; a bare number is MB
+  -d,  --detached               return when the session is ready, and leave it running
+  -nm, --name S                 the application's name
+  -qu, --queue Q                YARN's queue
+  -nl, --nodeLabel L            YARN's node label
+  -at, --applicationType T      YARN's type of the application
+  -D KEY=VALUE                  a Flink option
+  -j,  --jar P                  a Flink distribution, or the flink-dist jar in its lib directory
+  -id, --applicationId ID       attach to a session that runs; with -d only show how to reach it
+  -q,  --query                  show YARN's nodes and queues, and start nothing
+Attached, type help, or stop to end the session; Ctrl-C ends it too.";
+
+/// What `yarn-session.sh` is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Show the options.
+    Help,
+    /// Show what YARN has.
+    Query,
+    /// Go to a session that runs.
+    Attach { id: String, detached: bool },
+    /// Start one.
+    Start { spec: Box<ClusterSpec>, detached: bool, notes: Vec<&'static str> },
+}
+
+/// Options that would change what is done, and cannot be honoured: refused by name rather than dropped.
+const NOT_YET: &[(&str, &str, &str)] = &[
+    ("ship", "-t: shipping files is not built yet", "put them on HDFS, or the classes into the job's jar"),
+    ("zookeeperNamespace", "-z: there is no high availability yet", "leave -z out"),
+];
+
+/// Reads the command line; `name` is what kobel is to call a session that is started.
+pub(super) fn read(args: &[String], name: ClusterName) -> Result<Request, Failure> {
+    let parsed = parse(&[OPTIONS], args).map_err(|e| usage(e.to_string()).hint("yarn-session.sh -h"))?;
+    if parsed.has("help") {
+        return Ok(Request::Help);
+    }
+    if let Some(word) = parsed.rest.first() {
+        return Err(usage(format!("unexpected argument {word}")).hint("yarn-session.sh -h"));
+    }
+    if let Some((_, why, hint)) = NOT_YET.iter().find(|(key, ..)| parsed.has(key)) {
+        return Err(usage(format!("an option cannot be honoured: {why}")).hint(*hint));
+    }
+    if let Some(master) = parsed.value("jobmanager").filter(|to| *to != "yarn-cluster") {
+        let what = format!(
+            "an option cannot be honoured: -m {master}: the JobManager of a session on YARN is where YARN starts it"
+        );
+        return Err(usage(what).hint("yarn-session.sh -id APPLICATION"));
+    }
+    let detached = parsed.has("detached") || parsed.has("yarndetached");
+    if parsed.has("query") {
+        return Ok(Request::Query);
+    }
+    if let Some(id) = parsed.value("applicationId") {
+        return Ok(Request::Attach { id: application_id(id)?, detached });
+    }
+    Ok(Request::Start { spec: Box::new(spec(&parsed, name)?), detached, notes: notes(&parsed) })
+}
+
+/// The id as YARN writes it; that it names something is for others to find out.
+pub(in crate::compat) fn application_id(text: &str) -> Result<String, Failure> {
+    let id = text.trim();
+    let numbers = id.strip_prefix("application_").and_then(|rest| rest.split_once('_'));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match numbers {
+        Some((cluster, number)) if digits(cluster) && digits(number) => Ok(id.into()),
+        _ => Err(usage(format!("{text:?} is not the id of a YARN application"))
+            .hint("yarn-session.sh -id application_1700000000000_0001")),
+    }
+}
+
+fn notes(parsed: &Parsed) -> Vec<&'static str> {
+    let st = "-st has no meaning any more: every session runs streaming and batch jobs";
+    parsed.has("streaming").then_some(st).into_iter().collect()
+}
+
+fn spec(parsed: &Parsed, name: ClusterName) -> Result<ClusterSpec, Failure> {
+    // `-D` wins over the options that mean the same, as in Flink.
+    let keys = [
+        ("name", "yarn.application.name"),
+        ("applicationType", "yarn.application.type"),
+        ("nodeLabel", "yarn.application.node-label"),
+    ];
+    let by_option = keys.iter().filter_map(|(option, key)| {
+        let value = parsed.value(option)?;
+        Some(Ok(Override { key: (*key).into(), value: value.into() }))
+    });
+    let given = parsed.values("D");
+    let overrides = by_option.chain(given.iter().map(|text| text.parse::<Override>()));
+    Ok(ClusterSpec {
+        provider: ProviderKind::Yarn,
+        flink: flink(parsed.value("jar"))?,
+        task_managers: number(parsed, "container", "-n", 0)?,
+        slots: number(parsed, "slots", "-s", 1)?.and_then(NonZeroU32::new),
+        tm_memory: megabytes(parsed, "taskManagerMemory", "-tm")?,
+        jm_memory: megabytes(parsed, "jobManagerMemory", "-jm")?,
+        queue: parsed.value("queue").map(String::from),
+        overrides: overrides.collect::<Result<_, _>>()?,
+        ..ClusterSpec::local(name)
+    })
+}
+
+fn number(parsed: &Parsed, key: &str, option: &str, least: u32) -> Result<Option<u32>, Failure> {
+    let Some(text) = parsed.value(key) else { return Ok(None) };
+    match text.parse::<u32>() {
+        Ok(n) if (least..=MAX_WORKERS).contains(&n) => Ok(Some(n)),
+        _ => Err(usage(format!("{option} {text}: expected a number from {least} to {MAX_WORKERS}"))),
+    }
+}
+
+/// In bytes; Flink's script takes a bare number for megabytes.
+fn megabytes(parsed: &Parsed, key: &str, option: &str) -> Result<Option<u64>, Failure> {
+    let Some(text) = parsed.value(key) else { return Ok(None) };
+    let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let size = if bare { memory(&format!("{text}m")) } else { memory(text) };
+    let size: MemorySize = size.map_err(|why| usage(format!("{option} {text}: {why}")))?;
+    Ok(Some(size.bytes()))
+}
+
+/// Flink's own script names its `flink-dist` jar with `-j`; of kobel a whole distribution is wanted.
+fn flink(jar: Option<&str>) -> Result<FlinkChoice, Failure> {
+    let Some(path) = jar.map(|text| Path::new(text.strip_prefix("file://").unwrap_or(text))) else {
+        return Ok(FlinkChoice::Default);
+    };
+    if path.is_dir() {
+        return Ok(FlinkChoice::Home(path.into()));
+    }
+    let dist = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("flink-dist"));
+    let lib = path.parent().filter(|dir| dist && dir.file_name().is_some_and(|name| name == "lib"));
+    match lib.and_then(Path::parent) {
+        // `lib/flink-dist.jar`, as typed in the distribution itself.
+        Some(home) if home.as_os_str().is_empty() => Ok(FlinkChoice::Home(".".into())),
+        Some(home) => Ok(FlinkChoice::Home(home.into())),
+        None => Err(usage(format!(
+            "-j {}: it is neither a Flink distribution nor the flink-dist jar in one's lib directory",
+            path.display()
+        ))
+        .hint("leave -j out, or: -j FLINK_HOME")),
+    }
+}
+
+fn usage(what: impl Into<String>) -> Failure {
+    Failure::new(Category::Usage, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &str) -> Result<Request, Failure> {
+        let args: Vec<_> = line.split_whitespace().map(String::from).collect();
+        read(&args, "session".parse().unwrap())
+    }
+
+    fn started(line: &str) -> (ClusterSpec, bool) {
+        match request(line).unwrap() {
+            Request::Start { spec, detached, .. } => (*spec, detached),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn refused(line: &str) -> String {
+        anstream::adapter::strip_str(&request(line).unwrap_err().render(false)).to_string()
+    }
+
+    #[test]
+    fn the_line_that_everyone_types_means_what_it_always_did() {
+        let (spec, detached) = started("-n 2 -tm 800 -s 1 -d");
+        assert!(detached);
+        assert_eq!((spec.provider, spec.task_managers), (ProviderKind::Yarn, Some(2)));
+        assert_eq!((spec.tm_memory, spec.jm_memory), (Some(800 << 20), None));
+        assert_eq!((spec.slots, spec.overrides.len()), (NonZeroU32::new(1), 0));
+        assert!(!started("").1 && started("-yd").1 && started("--detached").1);
+    }
+
+    #[test]
+    fn memory_is_megabytes_unless_it_says_otherwise() {
+        for (line, bytes) in
+            [("-jm 1024", 1 << 30), ("-jm1g", 1 << 30), ("--jobManagerMemory=1600m", 1600 << 20)]
+        {
+            assert_eq!(started(line).0.jm_memory, Some(bytes), "{line}");
+        }
+        for bad in ["-tm 0", "-tm x", "-tm 1.5g", "-jm 99999999999999999999"] {
+            assert!(refused(bad).contains("800m"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_yarn_is_to_know_becomes_its_key_and_a_property_beats_it() {
+        let (spec, _) = started("-nm etl -qu fast -nl gpu -at Flink -Dyarn.application.name=other -D a=b=c");
+        assert_eq!(spec.queue.as_deref(), Some("fast"));
+        let pairs: Vec<_> = spec.overrides.iter().map(|o| (o.key.as_str(), o.value.as_str())).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("yarn.application.name", "etl"),
+                ("yarn.application.type", "Flink"),
+                ("yarn.application.node-label", "gpu"),
+                ("yarn.application.name", "other"),
+                ("a", "b=c"),
+            ]
+        );
+    }
+
+    #[test]
+    fn sessions_are_attached_to_by_their_application() {
+        let id = "application_1700000000000_0012".to_string();
+        let attach = |detached| Request::Attach { id: id.clone(), detached };
+        assert_eq!(request(&format!("-id {id}")).unwrap(), attach(false));
+        assert_eq!(request(&format!("-d --applicationId={id}")).unwrap(), attach(true));
+        assert!(refused("-id 12").contains("not the id of a YARN application"));
+        assert!(refused("-id application_1_").contains("not the id"));
+    }
+
+    #[test]
+    fn queries_and_help_start_nothing() {
+        assert_eq!(request("-q -n 2").unwrap(), Request::Query);
+        assert_eq!(request("-q -h").unwrap(), Request::Help);
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_named() {
+        for (line, word) in [
+            ("-t lib", "-t: shipping"),
+            ("-z ns", "-z: there is no"),
+            ("-m host:8081", "-m host:8081"),
+            ("-n -1", "-n -1: expected a number from 0"),
+            ("-n two", "-n two"),
+            ("-s 0", "-s 0"),
+            ("-j no/such.jar", "-j no/such.jar"),
+            ("--foo", "unknown option --foo"),
+            ("stop", "unexpected argument stop"),
+            ("-D a", "has no '='"),
+        ] {
+            assert!(refused(line).contains(word), "{line}: {}", refused(line));
+        }
+        started("-m yarn-cluster");
+        assert!(matches!(request("-st").unwrap(), Request::Start { notes, .. } if notes.len() == 1));
+    }
+
+    #[test]
+    fn a_flink_is_named_by_its_directory_or_its_jar() {
+        assert_eq!(
+            started("-j /opt/flink/lib/flink-dist-1.20.5.jar").0.flink,
+            FlinkChoice::Home("/opt/flink".into())
+        );
+        assert_eq!(started("-j lib/flink-dist.jar").0.flink, FlinkChoice::Home(".".into()));
+        assert_eq!(started("-j /tmp").0.flink, FlinkChoice::Home("/tmp".into()));
+        assert_eq!(started("").0.flink, FlinkChoice::Default);
+    }
+}
