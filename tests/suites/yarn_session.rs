@@ -8,7 +8,7 @@ use std::{
 
 use kobel_kit::{
     Flink, Lab, example_jar,
-    hadoop::{self, Cluster, Setup, Shared},
+    hadoop::{self, Cluster, Setup, Shared, Site},
     on_each_flink, wait,
 };
 use serde_json::Value;
@@ -20,6 +20,11 @@ const PROMPT: Duration = Duration::from_secs(60);
 /// One TaskManager below Flink's own floor, as `yarn-session.sh -tm 800` was always called.
 const SIZES: [&str; 6] = ["--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"];
 
+/// A developer's disk is fuller than YARN's default takes for healthy.
+fn setup() -> Setup {
+    Setup::yarn().set(Site::Yarn, "yarn.nodemanager.disk-health-checker.enable", "false")
+}
+
 /// The cluster, for one test at a time: containers are counted.
 struct Yarn {
     cluster: Shared,
@@ -30,7 +35,7 @@ impl Yarn {
     fn get() -> Option<Self> {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let cluster = hadoop::shared(Setup::yarn)?;
+        let cluster = hadoop::shared(setup)?;
         let (hdfs, home) = (cluster.hdfs(), format!("/user/{USER}"));
         if hdfs.status(&home).is_none() {
             hdfs.mkdir(&hdfs.superuser, &home, "755");
@@ -52,7 +57,8 @@ impl Yarn {
     fn nothing_left(&self, lab: &Lab) {
         wait::until("no application runs", PROMPT, || {
             let apps = self.cluster.yarn().apps();
-            let left: Vec<_> = apps.iter().filter(|app| !is_over(app)).map(|app| app["id"].to_string()).collect();
+            let left: Vec<_> =
+                apps.iter().filter(|app| !is_over(app)).map(|app| app["id"].to_string()).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
         });
         self.cluster.no_container_left();
@@ -116,7 +122,11 @@ on_each_flink! {
         lab.kobel(&["scale", "wc", "--tm", "1"]).ok();
         assert!(lab.kobel(&["events", "wc"]).ok().stdout.contains("tm-2.1 runs"));
 
+        let logs = lab.kobel(&["logs", "wc"]).ok().stdout;
+        assert!(logs.contains("==> jm-0.1.log <==") && logs.contains("==> tm-0.1.log <=="), "{logs}");
+        lab.kobel(&["logs", "wc", "-f"]).expect(5);
         lab.kobel(&["stop", "wc"]).ok();
+        assert_eq!(lab.kobel(&["logs", "wc", "--agent"]).ok().stdout.matches("jm-0.1 runs").count(), 1, "they stay");
         let over = status(&lab);
         assert_eq!((over["state"].as_str(), over["reason"].as_str()), (Some("Stopped"), Some("stopped by `kobel stop`")));
         assert_eq!(app(&yarn.cluster, &id)["finalStatus"], "SUCCEEDED");
@@ -135,7 +145,8 @@ fn a_session_that_yarn_killed_has_failed_and_says_why() {
     let id = application(&status(&lab));
     let url = format!("{}/ws/v1/cluster/apps/{id}/state?user.name={USER}", yarn.cluster.yarn().web());
     let headers = [("Content-Type", "application/json")];
-    let reply = kobel_kit::http::send("PUT", &url, &headers, br#"{"state":"KILLED","diagnostics":"by the test"}"#);
+    let reply =
+        kobel_kit::http::send("PUT", &url, &headers, br#"{"state":"KILLED","diagnostics":"by the test"}"#);
     assert!(reply.unwrap().status < 300);
     lab.kobel(&["wait", "wc", "--for", "stopped", "--timeout", "60s"]).expect(7);
     let over = status(&lab);
