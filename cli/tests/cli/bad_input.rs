@@ -66,12 +66,10 @@ fn an_unknown_provider_is_answered_with_those_there_are() {
 }
 
 #[test]
-fn providers_that_are_not_here_yet_are_named() {
-    for provider in ["hosts", "yarn"] {
-        let ran = Kobel::new().run(["start", "--on", provider]);
-        assert_eq!(ran.code, Some(5), "{ran:?}");
-        assert!(ran.stderr.contains(provider), "{ran:?}");
-    }
+fn a_provider_that_is_not_here_yet_is_named() {
+    let ran = Kobel::new().run(["start", "--on", "hosts"]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(ran.stderr.contains("hosts"), "{ran:?}");
 }
 
 /// Case 9.
