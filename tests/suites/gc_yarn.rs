@@ -98,8 +98,8 @@ impl Staging {
     /// How much there is below the staging directory, files and directories.
     fn count(&self) -> usize {
         let hdfs = self.cluster.hdfs();
-        let dirs = ["apps", "blobs", "leases", "history"];
-        dirs.iter().map(|dir| hdfs.list(&format!("{}/{dir}", self.base)).len()).sum()
+        let dirs = ["apps", "blobs", "leases", "history"].map(|dir| format!("{}/{dir}", self.base));
+        dirs.iter().filter(|dir| hdfs.status(dir).is_some()).map(|dir| hdfs.list(dir).len()).sum()
     }
 
     fn lab(&self, test: &str) -> Lab {
@@ -211,8 +211,9 @@ fn without_the_resource_manager_nothing_of_applications_goes() {
     staging.file(&format!("leases/{USED}.{old}"), 9);
     staging.file(&format!("blobs/{UNUSED}.tar"), 9);
     let mut lab = staging.lab("gc-yarn-blind");
-    let web = staging.cluster.yarn().web().replace("http://", "");
-    let conf = staging.conf_with(&lab, "yarn-site.xml", &web, "127.0.0.1:1");
+    let web = staging.cluster.yarn().web();
+    let host = web.trim_start_matches("http://").split(':').next().unwrap().to_string();
+    let conf = staging.conf_with(&lab, "yarn-site.xml", &host, "127.0.0.1");
     lab.env("HADOOP_CONF_DIR", &conf);
 
     let done = lab.kobel(&["gc", "-o", "json"]).ok();
