@@ -18,7 +18,7 @@ enum Kind {
 }
 
 /// Every setting there is.
-const KEYS: [(&str, Kind); 17] = [
+const KEYS: [(&str, Kind); 18] = [
     ("flink.version", Kind::Text),
     ("flink.source", Kind::Text),
     ("flink.mirror", Kind::Text),
@@ -33,6 +33,7 @@ const KEYS: [(&str, Kind); 17] = [
     ("session.tm-memory", Kind::Text),
     ("session.jm-memory", Kind::Text),
     ("yarn.queue", Kind::Text),
+    ("yarn.api", Kind::Text),
     ("staging.dir", Kind::Text),
     ("staging.shared", Kind::Text),
     ("staging.trusted-owners", Kind::Text),

@@ -13,6 +13,7 @@ use std::{
 };
 
 pub use error::SettingsError;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     flink::Origin,
@@ -77,6 +78,32 @@ impl FromStr for ClassArchives {
     }
 }
 
+/// How YARN's ResourceManager is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum YarnApi {
+    /// Over REST, and over RPC where its web takes no applications or cannot be reached.
+    #[default]
+    Auto,
+    /// Over the REST API of its web address.
+    Rest,
+    /// Over its RPC port.
+    Rpc,
+}
+
+impl FromStr for YarnApi {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "rest" => Ok(Self::Rest),
+            "rpc" => Ok(Self::Rpc),
+            _ => Err(format!("must be rest, rpc or auto, not {text:?}")),
+        }
+    }
+}
+
 /// kobel's own settings, each with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -108,6 +135,8 @@ pub struct Settings {
     pub jm_memory: Sourced<Option<MemorySize>>,
     /// `yarn.queue`: the queue of applications; none leaves it to Flink's configuration, or to YARN.
     pub yarn_queue: Sourced<Option<String>>,
+    /// `yarn.api`: how the ResourceManager is asked.
+    pub yarn_api: Sourced<YarnApi>,
     /// `staging.dir`: an absolute path on `fs.defaultFS`; none is `.kobel` in the user's home there.
     pub staging_dir: Sourced<Option<String>>,
     /// `staging.shared`: further staging directories that are looked into and never written to.
@@ -138,6 +167,7 @@ impl Settings {
             tm_memory: layers.find("session.tm-memory", size)?,
             jm_memory: layers.find("session.jm-memory", size)?,
             yarn_queue: layers.find("yarn.queue", name)?,
+            yarn_api: layers.get("yarn.api", str::parse)?,
             staging_dir: layers.find("staging.dir", remote_path)?,
             staging_shared: layers.get("staging.shared", |text| each(text, remote_path))?,
             staging_trusted_owners: layers.get("staging.trusted-owners", |text| each(text, name))?,
