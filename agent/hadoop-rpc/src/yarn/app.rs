@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ApplicationId, AttemptId, Launch, Resource};
+use super::{ApplicationId, AttemptId, ContainerId, Launch, NodeId, Resource};
 use crate::Token;
 
 /// An application to submit (`ApplicationSubmissionContext`).
@@ -246,7 +246,7 @@ pub struct AppReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeReport {
     /// Which.
-    pub node: super::NodeId,
+    pub node: NodeId,
     /// Its web address, host:port.
     pub http_address: String,
     /// Its rack.
@@ -278,8 +278,25 @@ pub struct Queue {
     pub used: f32,
     /// Whether it takes applications.
     pub state: QueueState,
+    /// What its containers have.
+    pub allocated: Resource,
+    /// How many of its applications wait for their master.
+    pub pending: u32,
     /// The queues below it.
     pub children: Vec<Queue>,
+}
+
+/// A container as the ResourceManager knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerReport {
+    /// Which.
+    pub id: ContainerId,
+    /// Its node.
+    pub node: NodeId,
+    /// The web address of that node, with its scheme.
+    pub node_http: String,
+    /// Its size.
+    pub size: Resource,
 }
 
 /// How many nodes there are.

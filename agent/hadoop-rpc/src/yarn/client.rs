@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    AppReport, AppState, ApplicationId, AttemptId, ClientError, ClusterMetrics, Malformed, NewApplication,
-    NodeReport, NodeState, Queue, Submission, convert,
+    AppReport, AppState, ApplicationId, AttemptId, ClientError, ClusterMetrics, ContainerReport, Malformed,
+    NewApplication, NodeReport, NodeState, Queue, Submission, convert,
 };
-use crate::{Auth, Client, Config, Method, Protocol, Repeat, RpcError, proto::yarn as pb};
+use crate::{Auth, Client, Config, Method, Protocol, Repeat, RetryPolicy, RpcError, proto::yarn as pb};
 
 const PROTOCOL: Protocol =
     Protocol { name: "org.apache.hadoop.yarn.api.ApplicationClientProtocolPB", version: 1 };
@@ -20,6 +20,7 @@ const KILL: Method = Method::new("forceKillApplication", Repeat::Idempotent);
 const FAIL_ATTEMPT: Method = Method::new("failApplicationAttempt", Repeat::Idempotent);
 const METRICS: Method = Method::new("getClusterMetrics", Repeat::Idempotent);
 const NODES: Method = Method::new("getClusterNodes", Repeat::Idempotent);
+const CONTAINERS: Method = Method::new("getContainers", Repeat::Idempotent);
 const QUEUE: Method = Method::new("getQueueInfo", Repeat::Idempotent);
 
 /// Which applications to list: all that fit every part that is not empty.
@@ -47,6 +48,21 @@ impl ResourceManager {
     /// is sent yet.
     pub fn new(addresses: Vec<String>, auth: Auth, deadline: Duration) -> Result<Self, RpcError> {
         Ok(Self { client: Client::new(Config::new(PROTOCOL, addresses, auth))?, deadline })
+    }
+
+    /// The same for callers who decide themselves whether to try again: each address is called once at
+    /// most, for so long.
+    pub fn each_once(addresses: Vec<String>, auth: Auth, at_each: Duration) -> Result<Self, RpcError> {
+        let attempts = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        let mut config = Config::new(PROTOCOL, addresses, auth);
+        config.retry = RetryPolicy { attempts, attempt_timeout: Some(at_each), ..RetryPolicy::default() };
+        config.dial.connect_timeout = at_each;
+        Ok(Self { client: Client::new(config)?, deadline: at_each.saturating_mul(attempts.max(1)) })
+    }
+
+    /// The address that was called last, or will be called first.
+    pub fn active(&self) -> &str {
+        self.client.active()
     }
 
     /// Has an id made for an application to submit.
@@ -118,6 +134,13 @@ impl ResourceManager {
         let states = states.iter().filter_map(|state| state.number()).collect();
         let answer: pb::NodesResponse = self.call(&NODES, &pb::NodesRequest { states }).await?;
         Ok(convert::all(answer.nodes, convert::node_report)?)
+    }
+
+    /// The containers of an attempt that run.
+    pub async fn containers(&self, attempt: AttemptId) -> Result<Vec<ContainerReport>, ClientError> {
+        let request = pb::ContainersRequest { attempt: Some(attempt.into()) };
+        let answer: pb::ContainersResponse = self.call(&CONTAINERS, &request).await?;
+        Ok(convert::all(answer.containers, convert::container_report)?)
     }
 
     /// A queue with those below it; `None` when there is no such queue.

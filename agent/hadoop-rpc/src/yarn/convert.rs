@@ -3,7 +3,7 @@
 
 use super::{
     AppReport, AppState, ApplicationId, AttemptId, Completed, Container, ContainerExit, ContainerId,
-    FinalStatus, Granted, NodeId, NodeReport, NodeState, Queue, QueueState, Resource,
+    ContainerReport, FinalStatus, Granted, NodeId, NodeReport, NodeState, Queue, QueueState, Resource,
 };
 use crate::{Token, proto::yarn as pb};
 
@@ -129,13 +129,26 @@ pub(super) fn app_report(report: pb::Report) -> Read<AppReport> {
     })
 }
 
+pub(super) fn container_report(report: pb::ContainerReport) -> Read<ContainerReport> {
+    Ok(ContainerReport {
+        id: container_id(report.id)?,
+        node: node_id(report.node)?,
+        node_http: report.node_http_address.unwrap_or_default(),
+        size: resource(report.resource),
+    })
+}
+
 pub(super) fn queue(queue: pb::Queue) -> Queue {
+    let uses = queue.statistics.unwrap_or_default();
+    let cores = uses.allocated_vcores.and_then(|cores| cores.try_into().ok()).unwrap_or(0);
     Queue {
         name: queue.name.unwrap_or_default(),
         capacity: queue.capacity.unwrap_or(0.0),
         maximum: queue.maximum_capacity.unwrap_or(0.0),
         used: queue.current_capacity.unwrap_or(0.0),
         state: QueueState::from_number(queue.state.unwrap_or(0)),
+        allocated: Resource::new(uses.allocated_memory.unwrap_or(0), cores),
+        pending: uses.pending_applications.and_then(|count| count.try_into().ok()).unwrap_or(0),
         children: queue.children.into_iter().map(self::queue).collect(),
     }
 }

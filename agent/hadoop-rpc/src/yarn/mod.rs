@@ -17,8 +17,8 @@ mod resource;
 mod tests;
 
 pub use app::{
-    AppReport, AppState, ClusterMetrics, FinalStatus, LogCollection, Master, NewApplication, NodeReport,
-    NodeState, Queue, QueueState, Submission,
+    AppReport, AppState, ClusterMetrics, ContainerReport, FinalStatus, LogCollection, Master, NewApplication,
+    NodeReport, NodeState, Queue, QueueState, Submission,
 };
 pub use client::{AppFilter, ResourceManager};
 pub use convert::Malformed;
