@@ -23,7 +23,7 @@ use crate::{
     yarn::{
         Application,
         application::front,
-        rest::{RmError, Sighting},
+        manager::{RmError, Sighting},
     },
 };
 

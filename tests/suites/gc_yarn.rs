@@ -8,7 +8,7 @@ use kobel_kit::{
     hadoop::{self, Setup, Shared},
     http,
 };
-use kobel_session::yarn::rest::RmRest;
+use kobel_session::yarn::{manager::Manager, rest::RmRest};
 use serde_json::Value;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;

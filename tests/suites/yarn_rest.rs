@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use kobel_hadoop_rpc::yarn::{AppState, ApplicationId, Launch, LogCollection, Master, Resource, Submission};
 use kobel_kit::hadoop::{self, Cluster, Hadoop, Setup, Site};
-use kobel_session::yarn::rest::{RmError, RmRest, Sighting, SubmitError, Wait, Wanted};
+use kobel_session::yarn::{
+    manager::{Manager, RmError, Sighting, SubmitError, Wait, Wanted},
+    rest::RmRest,
+};
 
 const PROMPT: Duration = Duration::from_secs(30);
 

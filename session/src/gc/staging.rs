@@ -20,7 +20,7 @@ use crate::{
     Context,
     yarn::{
         Application, Site, SiteError,
-        rest::{RmError, RmRest, Sighting},
+        manager::{Manager, Managers, RmError, Sighting},
     },
 };
 
@@ -45,8 +45,8 @@ struct Place {
     base: String,
     /// The properties of core-site and hdfs-site.
     hadoop: BTreeMap<String, String>,
-    /// The ResourceManagers' web addresses of each YARN cluster that has applications there.
-    yarns: BTreeSet<Vec<String>>,
+    /// The ResourceManagers of each YARN cluster that has applications there.
+    yarns: Vec<Managers>,
     /// This machine's applications, and whether their start is under way.
     ours: BTreeMap<AppId, bool>,
 }
@@ -122,9 +122,9 @@ impl Staging<'_> {
         let base = self.ctx.settings.staging_dir.value.clone();
         Ok(Some(Place {
             base: base.unwrap_or_else(|| format!("{}/.kobel", hdfs.home())),
+            yarns: vec![site.managers(self.ctx.settings.yarn_api.value)],
             user: site.user,
             hadoop: site.properties,
-            yarns: [site.web].into(),
             ours: BTreeMap::new(),
         }))
     }
@@ -132,16 +132,18 @@ impl Staging<'_> {
 
 /// Adds an application of this machine to its place.
 fn add(places: &mut Vec<Place>, application: Application, ours: (AppId, bool)) {
-    let Application { user, web, staging, hadoop, .. } = application;
+    let Application { user, managers, staging, hadoop, .. } = application;
     let is_there = |place: &&mut Place| {
         let system = |hadoop: &BTreeMap<String, String>| hadoop.get("fs.defaultFS").cloned();
         (&place.user, &place.base) == (&user, &staging) && system(&place.hadoop) == system(&hadoop)
     };
     if let Some(place) = places.iter_mut().find(is_there) {
-        place.yarns.insert(web);
+        if !place.yarns.iter().any(|known| known.web == managers.web) {
+            place.yarns.push(managers);
+        }
         place.ours.extend([ours]);
     } else {
-        places.push(Place { user, base: staging, hadoop, yarns: [web].into(), ours: [ours].into() });
+        places.push(Place { user, base: staging, hadoop, yarns: vec![managers], ours: [ours].into() });
     }
 }
 
@@ -196,8 +198,8 @@ impl Place {
     /// What YARN says of these applications. An error if it can be asked for one of them only in part.
     async fn ended(&self, applications: &BTreeSet<AppId>) -> Result<Ended, RmError> {
         let mut ended = Ended::default();
-        let manager = |web: &Vec<String>| Ok(RmRest::new(web, &self.user)?.with_deadline(ANSWER));
-        let managers = self.yarns.iter().map(manager).collect::<Result<Vec<_>, RmError>>()?;
+        let open = |managers: &Managers| managers.open_within(&self.user, ANSWER);
+        let managers = self.yarns.iter().map(open).collect::<Result<Vec<_>, RmError>>()?;
         for app in applications {
             let ours = self.ours.get(app);
             let Ok(id) = app.to_string().parse::<ApplicationId>() else { continue };
@@ -217,7 +219,7 @@ impl Place {
 }
 
 /// Whether an application is over, or nothing where no YARN cluster knows it.
-async fn is_over(managers: &[RmRest], id: ApplicationId) -> Result<Option<bool>, RmError> {
+async fn is_over(managers: &[Box<dyn Manager>], id: ApplicationId) -> Result<Option<bool>, RmError> {
     let mut seen = None;
     for manager in managers {
         match manager.report(id).await? {

@@ -8,7 +8,7 @@ use kobel_plan::ClusterDir;
 use kobel_staging::{AppId, Deadlines, Hdfs, Staging, StagingError};
 use serde::{Deserialize, Serialize};
 
-use super::rest::{RmError, RmRest, Sighting};
+use super::manager::{Manager, Managers, RmError, Sighting};
 use crate::{
     fsx,
     registry::{RegistryError, file_error},
@@ -27,8 +27,9 @@ pub struct Application {
     pub id: ApplicationId,
     /// As whom it was submitted.
     pub user: String,
-    /// The ResourceManagers' web addresses.
-    pub web: Vec<String>,
+    /// Where YARN's ResourceManagers are.
+    #[serde(flatten)]
+    pub managers: Managers,
     /// The user's staging directory, a path on `fs.defaultFS`.
     pub staging: String,
     /// The properties of core-site and hdfs-site.
@@ -86,8 +87,8 @@ impl Application {
     }
 
     /// The ResourceManager.
-    pub fn resource_manager(&self) -> Result<RmRest, RmError> {
-        Ok(RmRest::new(&self.web, &self.user)?.with_deadline(ANSWER))
+    pub fn resource_manager(&self) -> Result<Box<dyn Manager>, RmError> {
+        self.managers.open_within(&self.user, ANSWER)
     }
 
     /// How the application fares.

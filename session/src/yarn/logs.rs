@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::{
     Application,
-    rest::{ContainerInfo, RmError, Sighting},
+    manager::{RmError, Sighting},
+    rest::ContainerInfo,
 };
 use crate::{
     fsx,

@@ -8,7 +8,7 @@ use kobel_plan::{ClusterState, Status, status::YarnStatus};
 
 use super::{
     application::{Application, front},
-    rest::{RmError, Sighting, Wait, Wanted},
+    manager::{RmError, Sighting, Wait, Wanted},
 };
 use crate::{
     control::{Control, ControlError},
@@ -18,6 +18,9 @@ use crate::{
 
 /// A wait that is shorter needs no explanation.
 const PATIENCE_MS: i64 = 1000;
+
+/// Flink's key for the nodes that the whole application may have.
+const NODE_LABEL: &str = "yarn.application.node-label";
 
 /// The status now; what is new in it is remembered.
 pub(crate) async fn status(cluster: &Cluster, application: &Application) -> Result<Status, RegistryError> {
@@ -30,15 +33,27 @@ pub(crate) async fn status(cluster: &Cluster, application: &Application) -> Resu
         Ok(Sighting::NotYet) => silent(&last, "the ResourceManager is only starting"),
         // Whoever holds the lock is about to submit it.
         Ok(Sighting::Gone) if cluster.is_locked()? => last.clone(),
-        Ok(Sighting::Gone) => {
-            over(&last, ClusterState::Failed, format!("YARN does not know {}", application.id))
-        }
+        Ok(Sighting::Gone) => over(&last, ClusterState::Failed, forgotten(application).await),
         Err(error) => without_resource_manager(cluster, &last, &error).await,
     };
     if status != last {
         cluster.remember(&status)?;
     }
     Ok(status)
+}
+
+/// Why YARN does not know an application that it gave the id for.
+async fn forgotten(application: &Application) -> String {
+    let started = match application.resource_manager() {
+        Ok(manager) => manager.started_ms().await.unwrap_or_default(),
+        Err(_) => 0,
+    };
+    let id = application.id;
+    if started > id.cluster_timestamp {
+        format!("YARN does not know {id}: its ResourceManager was started anew and has lost its state")
+    } else {
+        format!("YARN does not know {id}")
+    }
 }
 
 /// Logs lie on the nodes; here is only what was fetched of them.
@@ -73,7 +88,7 @@ async fn seen(cluster: &Cluster, application: &Application, last: &Status, repor
         None => fold(last, &report),
     };
     if status.state == ClusterState::Starting && status.masters.is_empty() && status.agent.is_none() {
-        status.reason = wait(application, &report).await;
+        status.reason = wait(cluster, application, &report).await;
     }
     Status { yarn: Some(of_yarn(&report)), ..status }
 }
@@ -87,13 +102,14 @@ fn of_yarn(report: &AppReport) -> YarnStatus {
 }
 
 /// Why it is not running yet.
-async fn wait(application: &Application, report: &AppReport) -> Option<String> {
+async fn wait(cluster: &Cluster, application: &Application, report: &AppReport) -> Option<String> {
     if Timestamp::now().as_millisecond() - report.started_ms < PATIENCE_MS || report.state.is_over() {
         return None;
     }
     let manager = application.resource_manager().ok()?;
     let (queues, nodes) = futures_util::future::join(manager.queues(), manager.nodes()).await;
-    let wanted = Wanted { size: application.master_size(), node_label: None };
+    let node_label = cluster.plan().ok().and_then(|plan| plan.conf.get(NODE_LABEL).cloned());
+    let wanted = Wanted { size: application.master_size(), node_label };
     let nodes = nodes.ok();
     let wait = Wait::of(report, &wanted, &queues.unwrap_or_default(), nodes.as_deref());
     Some(format!("{} waits: {wait}", report.id))

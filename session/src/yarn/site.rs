@@ -6,8 +6,10 @@ use kobel_conf::{
     Category, Explain,
     flink::Origin,
     hadoop::{Address, HadoopConf, HadoopConfError, SiteFile},
+    settings::YarnApi,
 };
 
+use super::manager::Managers;
 use crate::{Env, hadoop};
 
 /// Where applications are submitted, and what they have to know of it.
@@ -17,6 +19,8 @@ pub struct Site {
     pub user: String,
     /// The ResourceManagers' web addresses, `http://host:port`.
     pub web: Vec<String>,
+    /// Their RPC ports for clients, `host:port`.
+    pub rpc: Vec<String>,
     /// Their schedulers, which masters talk to, `host:port`.
     pub scheduler: Vec<String>,
     /// How long a ResourceManager may be silent before it has started another master.
@@ -146,12 +150,20 @@ impl Site {
         Ok(Self {
             user: user(env)?,
             web: reader.web()?,
-            scheduler: reader.addresses("scheduler.address", 8030)?.iter().map(Address::to_string).collect(),
+            rpc: reader.ports("address", 8032)?,
+            scheduler: reader.ports("scheduler.address", 8030)?,
             patience: reader.patience()?,
             properties: reader.properties(&files)?,
             class_path: reader.class_path()?,
             files,
         })
+    }
+}
+
+impl Site {
+    /// Its ResourceManagers, and the way to ask them.
+    pub fn managers(&self, api: YarnApi) -> Managers {
+        Managers { web: self.web.clone(), rpc: self.rpc.clone(), api }
     }
 }
 
@@ -214,6 +226,10 @@ impl Reader<'_> {
                 .ok_or_else(|| SiteError::NoAddress { name, id: id.clone() })
         };
         ids.iter().map(of).collect()
+    }
+
+    fn ports(&self, what: &str, port: u16) -> Result<Vec<String>, SiteError> {
+        Ok(self.addresses(what, port)?.iter().map(Address::to_string).collect())
     }
 
     fn web(&self) -> Result<Vec<String>, SiteError> {
@@ -288,6 +304,7 @@ mod tests {
     fn one_resource_manager_is_found_by_its_host_name() {
         let site = site(CORE, "yarn.resourcemanager.hostname=rm").unwrap();
         assert_eq!((site.web, site.scheduler), (vec!["http://rm:8088".into()], vec!["rm:8030".into()]));
+        assert_eq!(site.rpc, ["rm:8032"]);
         assert_eq!((site.user.as_str(), site.patience), ("ann", Duration::from_secs(675)));
         assert_eq!(site.properties["my.dir"], "hdfs://nn:8020/x");
     }
@@ -300,6 +317,7 @@ mod tests {
         let site = site(CORE, yarn).unwrap();
         assert_eq!(site.web, ["http://rma:1", "http://rmb:8088"]);
         assert_eq!(site.scheduler, ["rma:8030", "rmb:8030"]);
+        assert_eq!(site.rpc, ["rma:8032", "rmb:8032"]);
         assert_eq!(site.patience, Duration::from_secs(15));
     }
 

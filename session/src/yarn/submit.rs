@@ -22,7 +22,7 @@ use kobel_staging::{
 use super::{
     Application,
     container::{Cargo, FLINK, KOBEL},
-    rest::{RmError, RmRest, SubmitError},
+    manager::{Managers, RmError, SubmitError},
     seen::over,
 };
 use crate::{
@@ -181,7 +181,8 @@ async fn submit(
     let mut plan = compiled.plan.clone();
     write_plan(claim, &plan)?;
     let site = &cargo.site;
-    let manager = RmRest::new(&site.web, &site.user)?;
+    let managers = site.managers(ctx.settings.yarn_api.value);
+    let manager = managers.open(&site.user)?;
     let new = manager.new_application().await?;
     check_sizes(&plan, &new.largest)?;
     let hdfs =
@@ -190,7 +191,8 @@ async fn submit(
     let application = Application {
         id: new.id,
         user: site.user.clone(),
-        web: site.web.clone(),
+        // Where the web did not serve this, it need not be asked again.
+        managers: Managers { api: manager.way(), ..managers },
         staging: base.clone(),
         hadoop: site.properties.clone(),
         master_mib: master_mib(&plan),

@@ -4,10 +4,7 @@ use std::process::ExitCode;
 
 use kobel_session::{
     FlinkChoice,
-    yarn::{
-        Site,
-        rest::{QueueUse, RmRest},
-    },
+    yarn::{Site, manager::QueueUse},
 };
 
 use super::configuration;
@@ -18,7 +15,7 @@ pub(super) async fn run(ctx: &Ctx) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
     let conf = configuration(&context, &FlinkChoice::Default);
     let site = Site::find(&context.env, |key| conf.get_str(key))?;
-    let manager = RmRest::new(&site.web, &site.user)?;
+    let manager = site.managers(context.settings.yarn_api.value).open(&site.user)?;
     let nodes = manager.nodes().await?;
     let mut table =
         Table::new(&["NODE", "STATE", "MEMORY", "FREE", "VCORES", "FREE", "CONTAINERS", "HEALTH"]);

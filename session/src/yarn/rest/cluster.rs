@@ -4,38 +4,10 @@ use kobel_hadoop_rpc::yarn::{NodeReport, QueueState, Resource};
 use serde::Deserialize;
 
 use super::{
-    error::{Call, RmError},
     transport::RmRest,
     types::{ClusterInfo, Many, NodeJson},
 };
-
-/// How a queue without queues below it is used.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueueUse {
-    /// Its name from the root on, `root.default`.
-    pub path: String,
-    /// Whether it takes applications.
-    pub state: QueueState,
-    /// What its applications use.
-    pub used: Resource,
-    /// How much of the cluster it may grow to, in percent, where the scheduler counts that way (capacity).
-    pub max_percent: Option<f32>,
-    /// What it may grow to, where the scheduler counts that way (fair).
-    pub max: Option<Resource>,
-    /// What its ApplicationMasters use.
-    pub masters: Option<Resource>,
-    /// What its ApplicationMasters may use, together.
-    pub masters_max: Option<Resource>,
-    /// How many of its applications wait for their master.
-    pub pending: u32,
-}
-
-impl QueueUse {
-    /// Whether a user means this queue by that name, which may leave out the queues above.
-    pub fn is_named(&self, name: &str) -> bool {
-        self.path == name || self.path.strip_suffix(name).is_some_and(|above| above.ends_with('.'))
-    }
-}
+use crate::yarn::manager::{Call, QueueUse, RmError};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -121,14 +93,12 @@ impl RmRest {
         Ok(self.get::<InfoEnvelope>(call, &["info"], &[]).await?.cluster_info)
     }
 
-    /// All nodes, also those that are down.
-    pub async fn nodes(&self) -> Result<Vec<NodeReport>, RmError> {
+    pub(super) async fn all_nodes(&self) -> Result<Vec<NodeReport>, RmError> {
         let nodes = self.get::<NodesEnvelope>(Call::reads("list the nodes"), &["nodes"], &[]).await?.nodes;
         Ok(nodes.into_iter().flat_map(|nodes| nodes.node.0).map(Into::into).collect())
     }
 
-    /// The queues that applications run in; none when the scheduler has no such thing (FIFO).
-    pub async fn queues(&self) -> Result<Vec<QueueUse>, RmError> {
+    pub(super) async fn leaf_queues(&self) -> Result<Vec<QueueUse>, RmError> {
         let call = Call::reads("ask for the queues");
         let scheduler: SchedulerEnvelope = self.get(call, &["scheduler"], &[]).await?;
         let root = scheduler.scheduler.scheduler_info;
@@ -142,12 +112,7 @@ impl RmRest {
 
 /// Adds the queues below and including this one that have none below themselves.
 fn gather(queue: QueueJson, above: &str, leaves: &mut Vec<QueueUse>) {
-    // The fair scheduler writes the whole path as the name.
-    let path = match above {
-        "" => queue.queue_name,
-        _ if queue.queue_name.starts_with(&format!("{above}.")) => queue.queue_name,
-        _ => format!("{above}.{}", queue.queue_name),
-    };
+    let path = QueueUse::path_below(above, queue.queue_name);
     let below = queue.queues.map(|queues| queues.queue.0).unwrap_or_default();
     if !below.is_empty() {
         below.into_iter().for_each(|queue| gather(queue, &path, leaves));

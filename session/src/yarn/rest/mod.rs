@@ -2,17 +2,11 @@
 
 mod apps;
 mod cluster;
-mod error;
-mod submission;
+pub(super) mod submission;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod transport;
 mod types;
-mod waits;
 
-pub use apps::{Sighting, SubmitError};
-pub use cluster::QueueUse;
-pub use error::{Call, RmError};
 pub use transport::RmRest;
 pub use types::{AttemptInfo, ClusterInfo, ContainerInfo};
-pub use waits::{Wait, Wanted};

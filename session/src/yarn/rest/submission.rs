@@ -6,7 +6,7 @@ use kobel_hadoop_rpc::yarn::{
 };
 use serde_json::{Map, Value, json};
 
-use super::apps::SubmitError;
+use crate::yarn::manager::SubmitError;
 
 /// The body of `POST /apps`.
 pub(super) fn json(submission: &Submission) -> Result<Value, SubmitError> {
@@ -102,4 +102,4 @@ fn logs(logs: &LogCollection) -> Option<Value> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::yarn) mod tests;

@@ -20,17 +20,16 @@ use kobel_hadoop_rpc::{
 use serde_json::{Value, json};
 
 use super::{
-    apps::{Sighting, SubmitError},
-    error::RmError,
     submission::tests::{ID, example, id},
     transport::RmRest,
 };
+use crate::yarn::manager::{Manager, RmError, Sighting, SubmitError};
 
 const SOON: Duration = Duration::from_secs(5);
 
 /// One answer of a script.
 #[derive(Clone)]
-enum Say {
+pub(crate) enum Say {
     Json(u16, Value),
     Text(u16, &'static str),
     Header(u16, &'static str, &'static str),
@@ -38,13 +37,13 @@ enum Say {
 }
 
 /// A ResourceManager that gives these answers in their order, the last one over and over.
-struct Rm {
+pub(crate) struct Rm {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Rm {
-    async fn that(says: impl IntoIterator<Item = Say>) -> Rm {
+    pub(crate) async fn that(says: impl IntoIterator<Item = Say>) -> Rm {
         let script = Arc::new(Mutex::new(says.into_iter().collect::<VecDeque<_>>()));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (log, listener) = (asked.clone(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -55,12 +54,16 @@ impl Rm {
         Rm { address, asked }
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     fn rest(&self) -> RmRest {
         RmRest::new(&[&self.address], "alice").unwrap().with_deadline(Duration::from_millis(500))
     }
 
     /// Method, path and query, body of all requests so far.
-    fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -97,7 +100,7 @@ fn app(state: &str, diagnostics: &str) -> Say {
     Say::Json(200, json!({ "app": app }))
 }
 
-fn refusal(status: u16, exception: &str, message: &str) -> Say {
+pub(crate) fn refusal(status: u16, exception: &str, message: &str) -> Say {
     let refusal = json!({ "exception": exception, "message": message, "javaClassName": exception });
     Say::Json(status, json!({ "RemoteException": refusal }))
 }
@@ -198,7 +201,7 @@ async fn the_active_one_is_found_and_asked_first_from_then_on() {
     let rest = RmRest::new(&[&standby.address, &leaderless.address], "alice").unwrap();
     let error = rest.info().await.unwrap_err();
     assert!(matches!(error, RmError::NoneActive { .. }), "{error}");
-    assert_eq!((error.retry(), error.category()), (Retry::After, Category::NotReady));
+    assert_eq!((error.retry(), error.category()), (Retry::After, Category::Environment));
 }
 
 #[tokio::test]

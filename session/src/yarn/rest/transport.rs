@@ -12,7 +12,7 @@ use std::{
 use reqwest::{Client, Method, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::error::{Call, RmError};
+use crate::yarn::manager::{Call, RmError};
 
 /// Time for a TCP connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ impl RmRest {
     }
 
     /// The address of the ResourceManager that answered last.
-    pub fn active(&self) -> &str {
+    pub fn address(&self) -> &str {
         let active = self.active.load(Ordering::Relaxed);
         self.addresses[active % self.addresses.len()].as_str().trim_end_matches('/')
     }
@@ -204,7 +204,7 @@ impl RmRest {
             _ => match (words, refusal) {
                 (Some(message), _) if status == StatusCode::NOT_FOUND => RmError::NotFound { call, message },
                 (Some(message), Some(RemoteException { exception, .. })) => {
-                    RmError::Rejected { call, status: status.as_u16(), exception, message }
+                    RmError::Rejected { call, exception, message }
                 }
                 _ => not_yarn(&call, &address, status, &body),
             },

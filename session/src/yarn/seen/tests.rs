@@ -1,12 +1,14 @@
 use std::{collections::BTreeMap, path::Path};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use kobel_conf::settings::YarnApi;
 use kobel_hadoop_rpc::yarn::ApplicationId;
 use kobel_plan::{ClusterDir, ClusterName, status::AgentStatus};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::registry::{never_started, tests::plan};
+use crate::yarn::manager::Managers;
 
 const ID: &str = "application_1700000000000_0007";
 
@@ -81,7 +83,7 @@ type App = (StatusCode, Value);
 /// A cluster of this directory whose ResourceManager answers so.
 async fn cluster(dir: &Path, app: App) -> (Cluster, Application) {
     let path = format!("/ws/v1/cluster/apps/{ID}");
-    let info = json!({ "clusterInfo": { "haState": "ACTIVE" } });
+    let info = json!({ "clusterInfo": { "haState": "ACTIVE", "startedOn": 1_700_000_000_001_i64 } });
     let routes = Router::new()
         .route(&path, get(async |State((status, body)): State<App>| (status, Json(body))))
         .route("/ws/v1/cluster/info", get(async move || Json(info)))
@@ -92,7 +94,7 @@ async fn cluster(dir: &Path, app: App) -> (Cluster, Application) {
     let application = Application {
         id: ID.parse::<ApplicationId>().unwrap(),
         user: "ann".into(),
-        web: vec![web],
+        managers: Managers { web: vec![web], rpc: Vec::new(), api: YarnApi::Auto },
         staging: "/user/ann/.kobel".into(),
         hadoop: BTreeMap::new(),
         master_mib: 1024,
@@ -139,7 +141,12 @@ async fn a_cluster_that_yarn_does_not_know_is_lost_unless_it_is_being_submitted(
     let status = cluster.status().await.unwrap();
     assert_eq!(
         (status.state, status.reason),
-        (ClusterState::Failed, Some(format!("YARN does not know {ID}")))
+        (
+            ClusterState::Failed,
+            Some(format!(
+                "YARN does not know {ID}: its ResourceManager was started anew and has lost its state"
+            ))
+        )
     );
 }
 

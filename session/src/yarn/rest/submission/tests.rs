@@ -7,11 +7,11 @@ use super::*;
 
 pub(in super::super) const ID: &str = "application_1700000000000_0007";
 
-pub(in super::super) fn id() -> ApplicationId {
+pub(in crate::yarn) fn id() -> ApplicationId {
     ID.parse().unwrap()
 }
 
-pub(in super::super) fn example() -> Submission {
+pub(in crate::yarn) fn example() -> Submission {
     let file = LocalResource {
         url: "hdfs://ns/a%20b".parse().unwrap(),
         size: 3,

@@ -1,9 +1,9 @@
-//! What a call of the ResourceManager's REST API can come to.
+//! What a call of the ResourceManager can come to.
 
 use std::{fmt, time::Duration};
 
 use kobel_conf::{Category, Explain};
-use kobel_hadoop_rpc::{Effect, Retry};
+use kobel_hadoop_rpc::{Effect, Retry, RpcError};
 
 /// A call, as errors name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +14,11 @@ pub struct Call {
 }
 
 impl Call {
-    pub(super) fn reads(attempt: impl Into<String>) -> Self {
+    pub(in crate::yarn) fn reads(attempt: impl Into<String>) -> Self {
         Self { attempt: attempt.into(), changes: false }
     }
 
-    pub(super) fn changes(attempt: impl Into<String>) -> Self {
+    pub(in crate::yarn) fn changes(attempt: impl Into<String>) -> Self {
         Self { attempt: attempt.into(), changes: true }
     }
 
@@ -34,7 +34,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// Why a call of the ResourceManager's REST API gave no answer to work with.
+/// Why a call of the ResourceManager gave no answer to work with.
 #[derive(Debug, thiserror::Error)]
 pub enum RmError {
     /// An address is not one that can be called.
@@ -44,8 +44,16 @@ pub enum RmError {
         address: String,
     },
     /// No address was given.
-    #[error("no web address of a ResourceManager to call")]
+    #[error("no address of a ResourceManager to call")]
     NoAddress,
+    /// Its RPC port gave no answer to work with.
+    #[error("could not {call} over the ResourceManager's RPC port")]
+    Port {
+        /// What was attempted.
+        call: Call,
+        /// What happened.
+        source: Box<RpcError>,
+    },
     /// The HTTP client could not be made.
     #[error("could not set up an HTTP client")]
     Setup(#[source] reqwest::Error),
@@ -106,8 +114,6 @@ pub enum RmError {
     Rejected {
         /// What was attempted.
         call: Call,
-        /// HTTP status.
-        status: u16,
         /// The class of Hadoop's exception, where it names one.
         exception: String,
         /// Its words.
@@ -157,11 +163,24 @@ impl RmError {
             | RmError::Timeout { call, .. }
             | RmError::Lost { call, .. }
             | RmError::Unavailable { call, .. } => call.unanswered(),
+            RmError::Port { source, .. } => source.effect(),
             _ => Effect::NotApplied,
         }
     }
 
-    /// Whether it is worth another try. Every call of this API may be repeated: an application that is
+    /// Whether it is the web that does not serve this, so that the RPC port may.
+    pub(super) fn is_of_the_web(&self) -> bool {
+        matches!(
+            self,
+            RmError::Unreachable { .. }
+                | RmError::NotYarn { .. }
+                | RmError::SubmissionsOff { .. }
+                | RmError::Unauthenticated { .. }
+                | RmError::Denied { call: Call { changes: true, .. }, .. }
+        )
+    }
+
+    /// Whether it is worth another try. Every call of the ResourceManager may be repeated: an application that is
     /// submitted or killed twice is so once.
     pub fn retry(&self) -> Retry {
         match self {
@@ -169,6 +188,7 @@ impl RmError {
             RmError::Unreachable { .. } | RmError::NoneActive { .. } | RmError::Unavailable { .. } => {
                 Retry::After
             }
+            RmError::Port { source, .. } => source.retry(),
             _ => Retry::Never,
         }
     }
@@ -180,10 +200,11 @@ impl Explain for RmError {
             RmError::Address { .. }
             | RmError::NoAddress
             | RmError::NotYarn { .. }
-            | RmError::SubmissionsOff { .. } => Category::Environment,
-            RmError::Unreachable { .. } | RmError::NoneActive { .. } | RmError::Unavailable { .. } => {
-                Category::NotReady
-            }
+            | RmError::SubmissionsOff { .. }
+            | RmError::Unreachable { .. }
+            | RmError::Port { .. }
+            | RmError::NoneActive { .. } => Category::Environment,
+            RmError::Unavailable { .. } => Category::NotReady,
             RmError::Unauthenticated { .. } | RmError::Denied { .. } => Category::Denied,
             RmError::NotFound { .. } => Category::NotFound,
             RmError::Rejected { .. } => Category::FailedEnd,
@@ -201,6 +222,9 @@ impl Explain for RmError {
                 yarn.webapp.enable-rest-app-submissions to true on the ResourceManager"
                 .into(),
             RmError::Unauthenticated { .. } => "kinit".into(),
+            RmError::Port { .. } => {
+                "set yarn.resourcemanager.address in yarn-site.xml, where HADOOP_CONF_DIR leads".into()
+            }
             RmError::Unreachable { address, .. } => format!("curl {address}/ws/v1/cluster/info"),
             RmError::NoneActive { .. } => "yarn rmadmin -getAllServiceState".into(),
             _ => return None,

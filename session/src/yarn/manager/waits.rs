@@ -4,7 +4,7 @@ use std::fmt;
 
 use kobel_hadoop_rpc::yarn::{AppReport, AppState, NodeReport, NodeState, QueueState, Resource};
 
-use super::cluster::QueueUse;
+use super::QueueUse;
 
 /// What is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
