@@ -18,7 +18,7 @@ use crate::{
     java::{self, JavaError},
     spec::{ClusterSpec, FlinkChoice},
     train,
-    yarn::{self, Site, SiteError},
+    yarn::{self, KeyError, Site, SiteError},
 };
 
 /// No plan could be made.
@@ -53,6 +53,9 @@ pub enum PrepareError {
     /// No YARN cluster is known.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// What is asked of YARN is not to be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// What was asked makes no cluster.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -83,6 +86,7 @@ impl Explain for PrepareError {
         match self {
             PrepareError::Dist(e) => e.category(),
             PrepareError::Compile(e) => e.category(),
+            PrepareError::Key(e) => e.category(),
             _ => Category::Environment,
         }
     }
@@ -101,6 +105,7 @@ impl Explain for PrepareError {
             PrepareError::Hadoop(e) => e.hint(),
             PrepareError::Site(e) => e.hint(),
             PrepareError::Compile(e) => e.hint(),
+            PrepareError::Key(e) => e.hint(),
             PrepareError::Place { .. } => Some("KOBEL_STATE_DIR=DIR kobel start".into()),
             PrepareError::Path { .. } => None,
         }
@@ -165,6 +170,8 @@ fn prepare_for_yarn(
         machine_memory: None,
     };
     let mut compiled = compile::compile(inputs)?;
+    yarn::Asked::of(&compiled.conf, site.file_system())?;
+    compiled.notes.extend(yarn::notes(&compiled.conf));
     compiled.cargo = Some(yarn::in_container(&mut compiled.plan, site));
     Ok(compiled)
 }

@@ -111,7 +111,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
     }
     network::defaults(&mut conf);
     network::check_pins(&conf, wanted)?;
-    let (front, rpc_port) = (network::front(&conf)?, network::rpc_port(&conf)?);
+    let (front, rpc_port) = (network::front(&conf)?, network::rpc_port(&conf, inputs.spec.provider)?);
     let job_manager = role(&inputs, Role::JobManager, &mut conf, &mut notes)?;
     let task_manager = role(&inputs, Role::TaskManager, &mut conf, &mut notes)?;
     memory::check_machine(&inputs, wanted, &job_manager, &task_manager, &mut notes)?;

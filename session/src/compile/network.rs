@@ -2,7 +2,7 @@
 //! of is the front; Flink's own REST server stands behind it.
 
 use kobel_conf::flink::{FlinkConf, Origin};
-use kobel_plan::{FrontPlan, Launch, PortChoice, Wanted};
+use kobel_plan::{FrontPlan, Launch, PortChoice, ProviderKind, Wanted};
 
 use super::CompileError;
 
@@ -80,8 +80,14 @@ pub(super) fn rpc_address(conf: &FlinkConf) -> String {
 
 /// The JobManager's RPC port. The stock configuration spells out the default, which pins nothing:
 /// only the TaskManagers use it, and the agent tells them.
-pub(super) fn rpc_port(conf: &FlinkConf) -> Result<PortChoice, CompileError> {
+pub(super) fn rpc_port(conf: &FlinkConf, provider: ProviderKind) -> Result<PortChoice, CompileError> {
     const KEY: &str = "jobmanager.rpc.port";
+    const ON_YARN: &str = "yarn.application-master.port";
+    if let Some(text) = value(conf, ON_YARN).filter(|_| provider == ProviderKind::Yarn) {
+        let choice =
+            range(text).ok_or_else(|| bad_port(conf, ON_YARN, "a port, or one range such as 50100-50200"))?;
+        return Ok(meant(choice, true));
+    }
     Ok(match value(conf, KEY) {
         None => PortChoice::Free,
         Some(text) => match port(text).ok_or_else(|| bad_port(conf, KEY, "a port, 0 to 65535"))? {

@@ -326,6 +326,17 @@ fn on_yarn_each_process_is_reached_by_its_node() {
 }
 
 #[test]
+fn on_yarn_the_job_managers_port_has_a_key_of_its_own() {
+    let port =
+        |value: &str| on_yarn(STOCK, &[&format!("yarn.application-master.port={value}")]).plan().rpc_port;
+    assert_eq!(port("0"), PortChoice::Free);
+    assert_eq!(port("8081"), PortChoice::Pinned { from: 8081, to: 8081 });
+    assert_eq!(port("50100-50200"), PortChoice::Pinned { from: 50100, to: 50200 });
+    let wrong = error(on_yarn(STOCK, &["yarn.application-master.port=5,6"])).to_string();
+    assert!(wrong.starts_with("yarn.application-master.port (-D) must be a port"), "{wrong}");
+}
+
+#[test]
 fn on_yarn_the_agent_has_its_part_of_the_job_managers_container() {
     let process = |case: Case| case.plan().job_manager.process_bytes >> 20;
     assert_eq!(process(on_yarn(STOCK, &[])), 1600 - 64);

@@ -6,6 +6,7 @@
 pub mod application;
 mod container;
 mod end;
+mod keys;
 mod logs;
 pub mod manager;
 pub mod rest;
@@ -18,6 +19,8 @@ pub use application::Application;
 pub use container::Cargo;
 pub(crate) use container::in_container;
 pub(crate) use end::end;
+pub use keys::KeyError;
+pub(crate) use keys::{Asked, notes};
 pub use logs::LogsError;
 pub(crate) use logs::copy_logs;
 pub(crate) use seen::{copy_events, status};

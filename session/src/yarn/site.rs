@@ -161,6 +161,11 @@ impl Site {
 }
 
 impl Site {
+    /// `fs.defaultFS`.
+    pub(crate) fn file_system(&self) -> &str {
+        self.properties.get("fs.defaultFS").map_or("", String::as_str)
+    }
+
     /// Its ResourceManagers, and the way to ask them.
     pub fn managers(&self, api: YarnApi) -> Managers {
         Managers { web: self.web.clone(), rpc: self.rpc.clone(), api }

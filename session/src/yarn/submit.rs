@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use kobel_conf::{Category, Explain, dirs::ensure_private, flink::FlinkConf, units::MemorySize};
+use kobel_conf::{Category, Explain, dirs::ensure_private, units::MemorySize};
 use kobel_hadoop_rpc::yarn::{
-    Launch, LocalResource, LogCollection, Master, Resource, ResourceKind, Submission, UrlError, Visibility,
+    Launch, LocalResource, Master, Resource, ResourceKind, Submission, UrlError, Visibility,
 };
 use kobel_plan::{
     ClusterPlan, ClusterState, Role,
@@ -20,7 +20,7 @@ use kobel_staging::{
 };
 
 use super::{
-    Application,
+    Application, Asked, KeyError,
     container::{Cargo, FLINK, KOBEL},
     manager::{Managers, RmError, SubmitError},
     seen::over,
@@ -78,16 +78,9 @@ pub enum StartError {
         /// The largest.
         largest: MemorySize,
     },
-    /// A key of the configuration has a value that YARN does not take.
-    #[error("{key} ({origin}) must be {expected}")]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// Where its value came from.
-        origin: String,
-        /// What it must be.
-        expected: &'static str,
-    },
+    /// What is asked of YARN is not to be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// There is no randomness for a secret.
     #[error("the system gives no random numbers")]
     Random(#[source] std::io::Error),
@@ -101,6 +94,7 @@ impl Explain for StartError {
             StartError::Submit(e) => e.category(),
             StartError::Blob(e) => e.category(),
             StartError::Staging(e) => e.category(),
+            StartError::Key(e) => e.category(),
             _ => Category::Environment,
         }
     }
@@ -112,6 +106,7 @@ impl Explain for StartError {
             StartError::Submit(e) => e.hint(),
             StartError::Blob(e) => e.hint(),
             StartError::Staging(e) => e.hint(),
+            StartError::Key(e) => e.hint(),
             StartError::TooLarge { role: Role::JobManager, .. } => Some("--jm-mem 1g".into()),
             StartError::TooLarge { role: Role::TaskManager, .. } => Some("--tm-mem 1g".into()),
             _ => None,
@@ -181,13 +176,15 @@ async fn submit(
     let mut plan = compiled.plan.clone();
     write_plan(claim, &plan)?;
     let site = &cargo.site;
+    let asked = Asked::of(&compiled.conf, site.file_system())?;
     let managers = site.managers(ctx.settings.yarn_api.value);
     let manager = managers.open(&site.user)?;
     let new = manager.new_application().await?;
     check_sizes(&plan, &new.largest)?;
     let hdfs =
         Hdfs::new(None, &site.properties, &site.user, Deadlines::default()).map_err(StagingError::from)?;
-    let base = ctx.settings.staging_dir.value.clone().unwrap_or_else(|| format!("{}/.kobel", hdfs.home()));
+    let above = || asked.staging_in.as_deref().unwrap_or_else(|| hdfs.home());
+    let base = ctx.settings.staging_dir.value.clone().unwrap_or_else(|| format!("{}/.kobel", above()));
     let application = Application {
         id: new.id,
         user: site.user.clone(),
@@ -216,7 +213,7 @@ async fn submit(
     write_plan(claim, &plan)?;
     let files = master_files(&application, &plan, &directory).await?;
     on_stage(Stage::Submitting);
-    let submission = submission(&application, &plan, &compiled.conf, files)?;
+    let submission = submission(&application, &plan, asked, files)?;
     manager.submit(&submission, DECISION).await?;
     Ok(())
 }
@@ -349,7 +346,7 @@ async fn master_files(
 fn submission(
     application: &Application,
     plan: &ClusterPlan,
-    conf: &FlinkConf,
+    asked: Asked,
     files: BTreeMap<String, RemoteFile>,
 ) -> Result<Submission, StartError> {
     let files = files.iter().map(|(link, file)| Ok((link.clone(), local_resource(file)?)));
@@ -361,34 +358,25 @@ fn submission(
         commands: vec![COMMAND.into()],
         environment: hadoop.collect(),
         files: files.collect::<Result<_, UrlError>>()?,
+        view_acl: asked.view_acl,
+        modify_acl: asked.modify_acl,
         ..Launch::default()
     };
-    let text =
-        |key: &str| conf.get_str(key).map(str::trim).filter(|value| !value.is_empty()).map(String::from);
-    let tags = text("yarn.tags").unwrap_or_default();
-    let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(String::from);
-    let cores = number(conf, "yarn.appmaster.vcores")?.unwrap_or(1);
     Ok(Submission {
         id: application.id,
-        name: text("yarn.application.name").unwrap_or_else(|| plan.name.to_string()),
-        kind: text("yarn.application.type").unwrap_or_else(|| KIND.into()),
-        queue: text("yarn.application.queue"),
-        priority: number(conf, "yarn.application.priority")?.filter(|priority| *priority >= 0),
-        max_attempts: number(conf, "yarn.application-attempts")?,
-        failures_validity_ms: None,
+        name: asked.name.unwrap_or_else(|| plan.name.to_string()),
+        kind: asked.kind.unwrap_or_else(|| KIND.into()),
+        queue: asked.queue,
+        priority: asked.priority,
+        max_attempts: asked.max_attempts,
+        failures_validity_ms: asked.failures_validity_ms,
         keep_containers: true,
-        tags: ["kobel".to_string()].into_iter().chain(tags).collect(),
-        node_label: text("yarn.application.node-label"),
-        size: Resource::new(application.master_mib, cores),
-        logs: LogCollection::default(),
+        tags: asked.tags,
+        node_label: asked.node_label,
+        size: Resource::new(application.master_mib, asked.master_vcores),
+        logs: asked.logs,
         master: Master::Launched(launch),
     })
-}
-
-fn number<T: std::str::FromStr>(conf: &FlinkConf, key: &'static str) -> Result<Option<T>, StartError> {
-    let Some(entry) = conf.get(key).filter(|entry| !entry.value.trim().is_empty()) else { return Ok(None) };
-    let wrong = || StartError::Value { key, origin: entry.origin.to_string(), expected: "a whole number" };
-    entry.value.trim().parse().map(Some).map_err(|_| wrong())
 }
 
 fn local_resource(file: &RemoteFile) -> Result<LocalResource, UrlError> {

@@ -50,12 +50,14 @@ fn rest_server(conf: &mut BTreeMap<String, String>, port: u16) {
     }
 }
 
-/// Virtual cores: a TaskManager's slots, as Flink's own YARN support asks for.
+/// Virtual cores: `yarn.containers.vcores`, else a TaskManager's slots, as Flink's own YARN support asks for.
 pub(super) fn vcores(worker: &Worker<'_>) -> u32 {
-    let key = "taskmanager.numberOfTaskSlots";
-    let slots = || worker.role.conf.get(key).or_else(|| worker.plan.conf.get(key))?.parse().ok();
+    let set = |key| -> Option<u32> {
+        worker.role.conf.get(key).or_else(|| worker.plan.conf.get(key))?.trim().parse().ok()
+    };
+    let keys = ["yarn.containers.vcores", "taskmanager.numberOfTaskSlots"];
     match worker.id.role {
         Role::JobManager => 1,
-        Role::TaskManager => slots().unwrap_or(1).max(1),
+        Role::TaskManager => keys.into_iter().filter_map(set).find(|number| *number > 0).unwrap_or(1),
     }
 }

@@ -139,6 +139,11 @@ fn a_task_manager_knows_its_name_and_where_to_register() {
     }
     assert!(!spec.launch.args.iter().any(|arg| arg == "--executionMode"));
     assert_eq!(spec.resources, Resources { memory_bytes: 2 << 30, vcores: 4 });
+    for (cores, expected) in [("2", 2), ("-1", 4)] {
+        let mut plan = plan();
+        plan.conf.insert("yarn.containers.vcores".into(), cores.into());
+        assert_eq!(spec_of(&plan, WorkerId::tm(3)).resources.vcores, expected);
+    }
 }
 
 #[test]

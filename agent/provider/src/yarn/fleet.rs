@@ -41,6 +41,8 @@ pub(super) enum Effect {
 pub(super) struct Fleet {
     workers: BTreeMap<Key, Worker>,
     profiles: Vec<Resources>,
+    /// The label that nodes must have.
+    node_label: Option<String>,
     /// What is to be said to the ResourceManager.
     pub(super) outbox: Outbox,
 }
@@ -78,6 +80,11 @@ impl Stage {
 }
 
 impl Fleet {
+    /// One whose containers are to be on nodes with this label.
+    pub(super) fn on(node_label: Option<String>) -> Self {
+        Self { node_label, ..Self::default() }
+    }
+
     /// Makes room for a worker: its container is asked for with the next heartbeat.
     pub(super) fn want(&mut self, key: Key, size: Resources) -> Result<Vec<Effect>, ProviderError> {
         if self.workers.contains_key(&key) {
@@ -132,7 +139,7 @@ impl Fleet {
             // To take back what was too large is refused as well if it says how large.
             size: if count == 0 { Resource::new(1, 1) } else { container_size(*size) },
             count: i32::try_from(count).unwrap_or(i32::MAX),
-            node_label: None,
+            node_label: self.node_label.clone(),
         });
     }
 

@@ -46,6 +46,26 @@ pub struct Master {
     /// How long the ResourceManager may be silent before this master must take it that another attempt
     /// was started.
     pub patience: Duration,
+    /// How often it is called.
+    pub pace: Pace,
+    /// The label that the nodes of TaskManagers must have.
+    pub node_label: Option<String>,
+}
+
+/// The time between two heartbeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// When nothing is awaited.
+    pub calm: Duration,
+    /// While containers are awaited: the scheduler hands them out between two beats.
+    pub eager: Duration,
+}
+
+/// As Java's own client has it, but for the wait.
+impl Default for Pace {
+    fn default() -> Self {
+        Self { calm: Duration::from_secs(1), eager: Duration::from_millis(100) }
+    }
 }
 
 impl Master {

@@ -21,18 +21,13 @@ use tokio::{
 };
 
 use super::{
-    Courier, Master,
+    Courier, Master, Pace,
     fleet::{Effect, Fleet, Key},
     nodes::{Nodes, chain, start, stop},
 };
 use crate::ProviderError;
 pub(super) use messages::Ask;
 use messages::Step;
-
-/// Between heartbeats when nothing is awaited, as Java's own client has it.
-const CALM: Duration = Duration::from_secs(1);
-/// Between heartbeats while containers are awaited: the scheduler hands them out between two beats.
-const EAGER: Duration = Duration::from_millis(100);
 
 pub(super) struct Task {
     fleet: Fleet,
@@ -43,6 +38,7 @@ pub(super) struct Task {
     launch: Arc<Launch>,
     courier: Arc<dyn Courier>,
     patience: Duration,
+    pace: Pace,
     heard: Instant,
     next_beat: Instant,
     register_again: bool,
@@ -56,15 +52,16 @@ pub(super) struct Task {
 impl Task {
     /// The task of a master that has registered.
     pub(super) fn new(master: Master, registered: Registered, fence: watch::Sender<Option<String>>) -> Self {
-        let Master { scheduler, registration, launch, courier, patience } = master;
+        let Master { scheduler, registration, launch, courier, patience, pace, node_label } = master;
         let mut task = Self {
-            fleet: Fleet::default(),
+            fleet: Fleet::on(node_label),
             nodes: Nodes::default(),
             scheduler: Some(Box::new(scheduler)),
             registration,
             launch: Arc::new(launch),
             courier,
             patience,
+            pace,
             heard: Instant::now(),
             next_beat: Instant::now(),
             register_again: false,
@@ -153,7 +150,7 @@ impl Task {
 
     /// Has the next heartbeat come soon.
     fn hasten(&mut self) {
-        self.next_beat = self.next_beat.min(Instant::now() + EAGER);
+        self.next_beat = self.next_beat.min(Instant::now() + self.pace.eager);
     }
 
     fn beat(&mut self) {
@@ -215,8 +212,8 @@ impl Task {
                     self.nodes.learn(node.clone(), token.clone());
                 }
                 let effects = self.fleet.answered(answer);
-                let pause =
-                    if self.fleet.is_waiting() || self.fleet.outbox.has_news() { EAGER } else { CALM };
+                let awaits = self.fleet.is_waiting() || self.fleet.outbox.has_news();
+                let pause = if awaits { self.pace.eager } else { self.pace.calm };
                 self.next_beat = Instant::now() + pause;
                 effects
             }
@@ -229,7 +226,7 @@ impl Task {
             Err(MasterError::Refused { message, .. }) => {
                 tracing::warn!(message, "YARN refused what was asked for");
                 self.heard = Instant::now();
-                self.next_beat = Instant::now() + CALM;
+                self.next_beat = Instant::now() + self.pace.calm;
                 self.fleet.refused(&message)
             }
             Err(error) => {
@@ -272,7 +269,7 @@ impl Task {
     /// A call failed. That this attempt is over, and that nobody has answered for too long, both mean that
     /// another master may be in charge.
     fn failed(&mut self, error: &MasterError) {
-        self.next_beat = Instant::now() + CALM;
+        self.next_beat = Instant::now() + self.pace.calm;
         let silent = self.heard.elapsed();
         if error.retry() == Retry::Fenced {
             self.be_fenced(chain(error));

@@ -9,7 +9,10 @@
 mod courier;
 mod node;
 
-use std::{fs, os::unix::fs::DirBuilderExt, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fs, os::unix::fs::DirBuilderExt, path::Path, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 
 use kobel_hadoop_rpc::{
     Credentials,
@@ -19,7 +22,7 @@ use kobel_hadoop_rpc::{
 use kobel_plan::{ClusterDir, ClusterPlan, yarn::YarnPlan};
 use kobel_provider::{
     local::{LocalProvider, Surroundings},
-    yarn::{Master, YarnProvider},
+    yarn::{Master, Pace, YarnProvider},
 };
 use kobel_staging::{AppId, Deadlines, Directory, Hdfs, Staging};
 use rustix::fs::Mode;
@@ -106,6 +109,8 @@ async fn serve(plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(), Age
         launch: launch(&yarn, &node)?,
         courier: Arc::new(HdfsCourier::new(application.clone())),
         patience: Duration::from_millis(yarn.patience_ms),
+        pace: pace(&plan.conf),
+        node_label: plan.conf.get("yarn.taskmanager.node-label").filter(|label| !label.is_empty()).cloned(),
     };
     let provider = YarnProvider::open(master, masters).await?;
     govern(plan, dir, provider, Some(front)).await?;
@@ -114,6 +119,16 @@ async fn serve(plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(), Age
         tracing::warn!(error = chain(&error), "could not remove the application's directory");
     }
     Ok(())
+}
+
+/// Flink's keys for it; without them, this provider's own. What is no number was refused at the start.
+fn pace(conf: &BTreeMap<String, String>) -> Pace {
+    let number = |keys: &[&str]| keys.iter().find_map(|key| conf.get(*key)?.trim().parse::<u32>().ok());
+    let seconds = number(&["yarn.heartbeat.interval", "yarn.heartbeat-delay"]);
+    let ms = number(&["yarn.heartbeat.container-request-interval"]);
+    let Pace { calm, eager } = Pace::default();
+    let calm = seconds.map_or(calm, |seconds| Duration::from_secs(seconds.into()));
+    Pace { calm, eager: ms.map_or(eager, |ms| Duration::from_millis(ms.into())).min(calm) }
 }
 
 async fn application(yarn: &YarnPlan) -> Result<Directory, AgentError> {

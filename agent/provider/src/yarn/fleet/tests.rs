@@ -290,3 +290,10 @@ fn all_that_stands_is_said_anew_after_the_resourcemanager_changed() {
     let beat = said(&mut fleet);
     assert_eq!((asked(&beat), beat.releases), (vec![(1, 1024, 2)], vec![id(5)]));
 }
+
+#[test]
+fn containers_are_asked_for_where_the_label_is() {
+    let mut fleet = Fleet::on(Some("gpu".into()));
+    fleet.want(key(0, 1), size(1024)).unwrap();
+    assert_eq!(said(&mut fleet).asks[0].node_label.as_deref(), Some("gpu"));
+}

@@ -16,7 +16,7 @@ use kobel_hadoop_rpc::{
 use super::yarn_exception;
 use crate::{
     local::{LocalProvider, Surroundings},
-    yarn::{Courier, Master, YarnProvider},
+    yarn::{Courier, Master, Pace, YarnProvider},
 };
 
 /// How long the master waits for an answer.
@@ -256,6 +256,8 @@ impl World {
             launch: Launch { commands: vec!["./kobel exec worker.json".into()], ..Launch::default() },
             courier: Arc::new(Porter(self.state.clone())),
             patience,
+            pace: Pace::default(),
+            node_label: None,
         };
         YarnProvider::open(master, masters).await.unwrap()
     }
