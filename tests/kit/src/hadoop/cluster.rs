@@ -56,7 +56,7 @@ impl Cluster {
         let plan = Plan::new(&dir, &network, hadoop, &setup);
         plan.sites.write(&dir.join("conf"));
         let hdfs = plan.hdfs();
-        let yarn = (setup.node_managers > 0).then(|| plan.yarn(setup.node_managers));
+        let yarn = (setup.node_managers > 0).then(|| plan.yarn(&setup));
         let zookeeper = setup.zookeeper.then(|| plan.zookeeper());
         let cluster = Cluster { hdfs, yarn, zookeeper, reaper, setup, _network: network, dir };
         cluster.start_daemons();
@@ -113,7 +113,7 @@ impl Cluster {
 
     /// Every daemon.
     pub fn daemons(&self) -> Vec<&Daemon> {
-        let yarn = self.yarn.iter().flat_map(|y| [&y.resource_manager].into_iter().chain(&y.node_managers));
+        let yarn = self.yarn.iter().flat_map(|yarn| yarn.resource_managers().chain(&yarn.node_managers));
         let zookeeper = self.zookeeper.iter().map(|z| &z.daemon);
         [&self.hdfs.name_node, &self.hdfs.data_node].into_iter().chain(yarn).chain(zookeeper).collect()
     }
@@ -166,12 +166,25 @@ impl Drop for Cluster {
     }
 }
 
+/// The host of ZooKeeper in the network.
+const ZOOKEEPER: u8 = 3;
+
+/// The host of the nth ResourceManager in the network.
+fn manager_host(n: u8) -> u8 {
+    if n == 1 { 2 } else { 3 + n }
+}
+
 impl Plan<'_> {
     fn new<'a>(dir: &'a Path, network: &'a Network, hadoop: &Hadoop, setup: &Setup) -> Plan<'a> {
         let mut sites = Sites::default();
         sites.hdfs(dir, &network.host(1));
         if setup.node_managers > 0 {
             sites.yarn(dir, &network.host(2), &hadoop.class_path());
+        }
+        if setup.resource_managers > 1 {
+            let hosts: Vec<_> =
+                (1..=setup.resource_managers).map(|n| network.host(manager_host(n))).collect();
+            sites.resource_managers(&hosts, &format!("{}:2181", network.host(ZOOKEEPER)));
         }
         for (site, key, value) in &setup.settings {
             sites.set(*site, key, value);
@@ -209,14 +222,30 @@ impl Plan<'_> {
         Hdfs::new(name_node, data_node, host)
     }
 
-    fn yarn(&self, count: u8) -> Yarn {
+    fn yarn(&self, setup: &Setup) -> Yarn {
+        let numbers = 1..=setup.resource_managers;
+        let web: Vec<String> =
+            numbers.clone().map(|n| format!("http://{}:8088", self.network.host(manager_host(n)))).collect();
+        let mut managers = numbers.map(|n| self.resource_manager(n, &web, setup));
+        let first = managers.next().expect("a ResourceManager");
+        let others = managers.collect();
+        let node_managers = (1..=setup.node_managers).map(|n| self.node_manager(n)).collect();
+        Yarn { resource_manager: first, other_resource_managers: others, node_managers, web }
+    }
+
+    fn resource_manager(&self, n: u8, all: &[String], setup: &Setup) -> Daemon {
         let class = "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager";
-        let launch = self.launch("resourcemanager", 2, class, 256);
-        let web = format!("http://{}:8088", launch.host);
-        let asked = web.clone();
-        let resource_manager = Daemon::new(launch, move |_| Yarn::serves(&asked, usize::from(count)));
-        let node_managers = (1..=count).map(|n| self.node_manager(n)).collect();
-        Yarn { resource_manager, node_managers, web }
+        let name = if n == 1 { "resourcemanager".to_string() } else { format!("resourcemanager-{n}") };
+        let mut launch = self.launch(&name, manager_host(n), class, 256);
+        if all.len() > 1 {
+            let mut sites = self.sites.clone();
+            sites.resource_manager(n);
+            launch.conf_dir = launch.dir().join("conf");
+            sites.write(&launch.conf_dir);
+        }
+        let (web, all) = (all[usize::from(n) - 1].clone(), all.to_vec());
+        let nodes = usize::from(setup.node_managers);
+        Daemon::new(launch, move |_| Yarn::serves(&web, &all, nodes))
     }
 
     /// The ResourceManager takes a killed node for a running one until it expires, so it is not asked.
@@ -237,7 +266,7 @@ impl Plan<'_> {
     /// ZooKeeper's own defaults, but for the sessions' bounds, which follow `tickTime`.
     fn zookeeper(&self) -> ZooKeeper {
         let class = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
-        let mut launch = self.launch("zookeeper", 3, class, 96);
+        let mut launch = self.launch("zookeeper", ZOOKEEPER, class, 96);
         let (host, dir) = (&launch.host, launch.dir());
         fs::create_dir_all(dir.join("data")).expect("a directory");
         let file = dir.join("zoo.cfg");

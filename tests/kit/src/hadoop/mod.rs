@@ -66,6 +66,7 @@ impl Hadoop {
 /// What a cluster consists of, and how it is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Setup {
+    resource_managers: u8,
     node_managers: u8,
     zookeeper: bool,
     settings: Vec<(Site, String, String)>,
@@ -79,13 +80,20 @@ impl Setup {
 
     /// HDFS, a ResourceManager and two NodeManagers, each with 8 GB and 8 vcores to give.
     pub fn yarn() -> Setup {
-        Setup { node_managers: 2, ..Setup::default() }
+        Setup { resource_managers: 1, node_managers: 2, ..Setup::default() }
     }
 
     /// Another number of NodeManagers.
     pub fn node_managers(mut self, count: u8) -> Setup {
         self.node_managers = count;
         self
+    }
+
+    /// Several ResourceManagers, `rm1` and so on, of which one is active. They keep their state in a ZooKeeper
+    /// and elect the active one there, by themselves.
+    pub fn resource_managers(mut self, count: u8) -> Setup {
+        self.resource_managers = count;
+        self.zookeeper()
     }
 
     /// With a ZooKeeper.

@@ -110,6 +110,35 @@ impl Sites {
         self.all(Site::Scheduler, &queues);
     }
 
+    /// ResourceManagers at these addresses share the work. Where they are is told by their ids.
+    pub(crate) fn resource_managers(&mut self, hosts: &[String], zookeeper: &str) {
+        self.0.remove(&(Site::Yarn, "yarn.resourcemanager.hostname".to_string()));
+        let id = |index: usize| format!("rm{}", index + 1);
+        for (index, host) in hosts.iter().enumerate() {
+            self.set(Site::Yarn, &format!("yarn.resourcemanager.hostname.{}", id(index)), host);
+        }
+        let ids: Vec<String> = (0..hosts.len()).map(id).collect();
+        self.set(Site::Yarn, "yarn.resourcemanager.ha.rm-ids", ids.join(","));
+        self.set(Site::Yarn, "hadoop.zk.address", zookeeper);
+        let together = [
+            ("yarn.resourcemanager.ha.enabled", "true"),
+            ("yarn.resourcemanager.cluster-id", "kit"),
+            (
+                "yarn.resourcemanager.store.class",
+                "org.apache.hadoop.yarn.server.resourcemanager.recovery.ZKRMStateStore",
+            ),
+            // As long as between two tries of one: NodeManagers go on to the next.
+            ("yarn.client.failover-sleep-base-ms", "100"),
+            ("yarn.client.failover-sleep-max-ms", "500"),
+        ];
+        self.all(Site::Yarn, &together);
+    }
+
+    /// What makes one of them of these settings.
+    pub(crate) fn resource_manager(&mut self, number: u8) {
+        self.set(Site::Yarn, "yarn.resourcemanager.ha.id", format!("rm{number}"));
+    }
+
     /// What makes a NodeManager of these settings, at an address of its own with directories of its own. Its
     /// containers start from an empty environment, but for what it is told to put there.
     pub(crate) fn node(&mut self, cluster: &Path, dir: &Path, host: &str) {

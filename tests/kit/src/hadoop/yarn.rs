@@ -7,22 +7,36 @@ use crate::http;
 
 /// A running YARN: ResourceManager and NodeManagers.
 pub struct Yarn {
-    /// The ResourceManager.
+    /// The ResourceManager; of several, the first.
     pub resource_manager: Daemon,
+    /// The ResourceManagers after the first.
+    pub other_resource_managers: Vec<Daemon>,
     /// The NodeManagers.
     pub node_managers: Vec<Daemon>,
-    pub(crate) web: String,
+    /// The web address of each ResourceManager.
+    pub(crate) web: Vec<String>,
 }
 
 impl Yarn {
-    /// The ResourceManager's web address.
+    /// The web address of the ResourceManager that is active. Where none is, of the first.
     pub fn web(&self) -> String {
-        self.web.clone()
+        active(&self.web).unwrap_or(&self.web[0]).clone()
+    }
+
+    /// The ResourceManager that is active, if one is.
+    pub fn active(&self) -> Option<&Daemon> {
+        let index = self.web.iter().position(|web| is_active(web))?;
+        self.resource_managers().nth(index)
+    }
+
+    /// Every ResourceManager.
+    pub fn resource_managers(&self) -> impl Iterator<Item = &Daemon> {
+        [&self.resource_manager].into_iter().chain(&self.other_resource_managers)
     }
 
     /// The answer of the ResourceManager's REST API to a GET below `/ws/v1/cluster`.
     pub fn get(&self, path: &str) -> Result<Value, String> {
-        get(&self.web, path)
+        get(&self.web(), path)
     }
 
     /// The nodes, as the ResourceManager sees them (`id`, `state`, `numContainers`…).
@@ -37,15 +51,27 @@ impl Yarn {
         list(self.get("/apps"), "apps", "app")
     }
 
-    /// Whether this many NodeManagers are registered and running.
-    pub(crate) fn serves(web: &str, nodes: usize) -> Result<(), String> {
-        let answer = get(web, "/nodes")?;
+    /// Whether this ResourceManager is there, and this many NodeManagers are registered with the active one of
+    /// all and running.
+    pub(crate) fn serves(web: &str, all: &[String], nodes: usize) -> Result<(), String> {
+        get(web, "/info")?;
+        let active = active(all).ok_or("no ResourceManager is active")?;
+        let answer = get(active, "/nodes")?;
         let all = answer["nodes"]["node"].as_array().into_iter().flatten();
         match all.filter(|node| node["state"] == "RUNNING").count() {
             running if running == nodes => Ok(()),
             _ => Err(format!("nodes: {answer}")),
         }
     }
+}
+
+fn active(all: &[String]) -> Option<&String> {
+    all.iter().find(|web| is_active(web))
+}
+
+/// A standby answers this question too.
+fn is_active(web: &str) -> bool {
+    get(web, "/info").is_ok_and(|info| info["clusterInfo"]["haState"] == "ACTIVE")
 }
 
 fn get(web: &str, path: &str) -> Result<Value, String> {
