@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
+use kobel_hadoop_rpc::yarn::{ApplicationId, Launch, LogCollection, Master, Resource, Submission};
 use kobel_kit::{
     Flink, Lab, example_jar,
     hadoop::{self, Cluster, Setup, Shared, Site},
     on_each_flink, wait,
 };
+use kobel_session::yarn::{manager::Manager, rest::RmRest};
 use serde_json::Value;
 
 const WORD_COUNT: &str = "org.apache.flink.streaming.examples.wordcount.WordCount";
@@ -136,14 +138,14 @@ on_each_flink! {
     }
 }
 
-/// What YARN's own tools do to it is told for what it was.
+/// What YARN's own tools do to it is told for what it was. Case 62 of reference/reliability.md, section 3.
 #[test]
 fn a_session_that_yarn_killed_has_failed_and_says_why() {
     let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
     let lab = yarn.lab("yarn-killed", &flink);
     start(&lab, &["--tm", "1"]).ok();
     let id = application(&status(&lab));
-    let url = format!("{}/ws/v1/cluster/apps/{id}/state?user.name={USER}", yarn.cluster.yarn().web());
+    let url = format!("{}/ws/v1/cluster/apps/{id}/state?user.name=mallory", yarn.cluster.yarn().web());
     let headers = [("Content-Type", "application/json")];
     let reply =
         kobel_kit::http::send("PUT", &url, &headers, br#"{"state":"KILLED","diagnostics":"by the test"}"#);
@@ -151,7 +153,8 @@ fn a_session_that_yarn_killed_has_failed_and_says_why() {
     lab.kobel(&["wait", "wc", "--for", "stopped", "--timeout", "60s"]).expect(7);
     let over = status(&lab);
     assert_eq!(over["state"], "Failed");
-    assert!(over["reason"].as_str().unwrap().contains("by the test"), "{over}");
+    let reason = over["reason"].as_str().unwrap();
+    assert!(reason.contains("by the test") && reason.contains("mallory"), "{over}");
     // Its name is free again, and what it left on HDFS goes with its record.
     lab.kobel(&["rm", "wc"]).ok();
     yarn.nothing_left(&lab);
@@ -186,6 +189,87 @@ fn a_master_that_hangs_is_killed_by_way_of_yarn() {
     yarn.nothing_left(&lab);
 }
 
+/// Where the ResourceManager's web is out of reach, all goes over its RPC port: chosen, or found out.
+#[test]
+fn a_session_needs_no_web_of_the_resource_manager() {
+    let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
+    let mut lab = yarn.lab("yarn-rpc", &flink);
+    for name in ["core-site.xml", "hdfs-site.xml", "yarn-site.xml"] {
+        let text = fs::read_to_string(yarn.cluster.conf_dir().join(name)).unwrap();
+        let web =
+            "<property><name>yarn.resourcemanager.webapp.address</name><value>127.0.0.1:1</value></property>";
+        lab.file(
+            &format!("conf/{name}"),
+            &text.replace("</configuration>", &format!("{web}</configuration>")),
+        );
+    }
+    let conf_dir = lab.path("conf");
+    lab.env("HADOOP_CONF_DIR", conf_dir.to_str().unwrap());
+    lab.env("KOBEL_YARN_API", "rest");
+    let blind = start(&lab, &["--tm", "0"]).expect(5);
+    assert!(blind.stderr.contains("http://127.0.0.1:1 cannot be reached"), "{}", blind.stderr);
+
+    lab.env("KOBEL_YARN_API", "rpc");
+    start(&lab, &["--tm", "1"]).ok();
+    let now = status(&lab);
+    assert_eq!((now["state"].as_str(), now["yarn"]["queue"].as_str()), (Some("Ready"), Some("root.default")));
+    let (input, output) = (lab.file("in.txt", "to be or not to be\n"), lab.path("counts"));
+    let jar = example_jar(&flink);
+    let job = ["--input", input.to_str().unwrap(), "--output", output.to_str().unwrap()];
+    let run = ["run", "--cluster", "wc", "-c", WORD_COUNT, jar.to_str().unwrap()];
+    lab.kobel(&[&run[..], &job[..]].concat()).ok();
+    let logs = lab.kobel(&["logs", "wc"]).ok().stdout;
+    assert!(logs.contains("==> tm-0.1.log <=="), "the nodes are found over RPC too: {logs}");
+    lab.kobel(&["stop", "wc"]).ok();
+    assert_eq!(status(&lab)["state"], "Stopped");
+
+    lab.env("KOBEL_YARN_API", "auto");
+    start(&lab, &["--tm", "0"]).ok();
+    lab.kobel(&["kill", "wc"]).ok();
+    assert_eq!(status(&lab)["state"], "Stopped");
+    yarn.nothing_left(&lab);
+}
+
+/// Case 58 of reference/reliability.md, section 3.
+#[test]
+fn a_session_that_yarn_lets_wait_says_why() {
+    let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
+    let lab = yarn.lab("yarn-waits", &flink);
+    // A small queue: what one master uses of its share leaves nothing for the next.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rm = RmRest::new(&[yarn.cluster.yarn().web()], "alice").unwrap();
+    let first = runtime.block_on(async {
+        let id = rm.new_application().await.unwrap().id;
+        rm.submit(&sleeper(id, "small"), PROMPT).await.unwrap();
+        id
+    });
+    let waited = start(&lab, &["--tm", "0", "--queue", "small", "--timeout", "8s"]).expect(124);
+    let why = "waits: queue root.small is full: it uses 1024 of 1638 MiB";
+    assert!(waited.stderr.contains(why), "{}", waited.stderr);
+    runtime.block_on(rm.kill(first, "the test is over", PROMPT)).unwrap();
+    yarn.nothing_left(&lab);
+}
+
+/// An application that does nothing.
+fn sleeper(id: ApplicationId, queue: &str) -> Submission {
+    Submission {
+        id,
+        name: "sleeper".into(),
+        kind: "KOBEL".into(),
+        queue: Some(queue.into()),
+        priority: None,
+        max_attempts: Some(1),
+        failures_validity_ms: None,
+        keep_containers: false,
+        tags: Vec::new(),
+        node_label: None,
+        size: Resource::new(1024, 1),
+        logs: LogCollection::default(),
+        master: Master::Launched(Launch { commands: vec!["sleep 300".into()], ..Default::default() }),
+    }
+}
+
+/// Cases 56 and 57 of reference/reliability.md, section 3, among others.
 #[test]
 fn what_cannot_start_is_refused_before_anything_is_begun() {
     let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
@@ -193,9 +277,8 @@ fn what_cannot_start_is_refused_before_anything_is_begun() {
     let before = yarn.cluster.yarn().apps().len();
     let huge = lab.kobel(&["start", "wc", "--on", "yarn", "--tm-mem", "999g"]).expect(5);
     assert!(huge.stderr.contains("a TaskManager of 999g does not fit: YARN gives out"), "{}", huge.stderr);
-    let nowhere = lab.kobel(&["start", "wc", "--on", "yarn", "--queue", "nope", "--jm-mem", "1g"]);
-    assert!(nowhere.stderr.contains("nope"), "{}", nowhere.stderr);
-    assert_ne!(nowhere.code, 0);
+    let nowhere = lab.kobel(&["start", "wc", "--on", "yarn", "--queue", "nope", "--jm-mem", "1g"]).expect(7);
+    assert!(nowhere.stderr.contains("unknown queue: nope"), "{}", nowhere.stderr);
     lab.kobel(&["start", "wc", "--queue", "default"]).expect(2);
     lab.env("HADOOP_CONF_DIR", "");
     let blind = lab.kobel(&["start", "wc", "--on", "yarn"]).expect(5);

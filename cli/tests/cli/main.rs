@@ -8,6 +8,7 @@ mod clusters;
 mod help;
 mod output;
 mod streams;
+mod yarn;
 
 use std::{
     ffi::OsStr,
