@@ -1,9 +1,10 @@
 //! Flink seen from outside: what a distribution consists of, the command lines and configuration
-//! files of its processes, and its REST API.
+//! files of its processes, its REST API, and archives of its classes.
 
 pub mod home;
 pub mod launch;
 pub mod rest;
+pub mod train;
 
 pub use home::{HomeError, inspect, inspect_with_lib};
 pub use launch::{JobManagerPorts, LaunchError, worker_spec};

@@ -33,8 +33,9 @@ use crate::{
     spec::ClusterSpec,
 };
 
+pub(crate) use kobel_flink::train::UNFINISHED;
+pub(crate) use run::LOCK;
 pub use run::run;
-pub(crate) use run::{LOCK, UNFINISHED};
 
 /// Memory in bytes of the processes of a training: the least in which Flink runs.
 const TM_MEMORY: u64 = 800 << 20;
@@ -61,29 +62,9 @@ pub enum TrainError {
     /// What came on standard input is no errand.
     #[error("standard input does not say what to train for")]
     Plan(#[source] serde_json::Error),
-    /// No command line could be made.
-    #[error("cannot launch a JVM")]
-    Launch(#[source] kobel_flink::LaunchError),
-    /// A JVM could not be started.
-    #[error("cannot start {program}")]
-    Spawn {
-        /// What was started.
-        program: &'static str,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Nothing listens for long enough.
-    #[error("the JVMs did not find each other within {} s", after.as_secs())]
-    NotReady {
-        /// The time allowed.
-        after: Duration,
-    },
-    /// They ended and wrote nothing.
-    #[error("a JVM wrote no archive to {}", path.display())]
-    NoArchive {
-        /// Where it should be.
-        path: PathBuf,
-    },
+    /// The JVMs made none.
+    #[error(transparent)]
+    Jvms(#[from] kobel_flink::train::TrainError),
 }
 
 impl Explain for TrainError {
@@ -102,9 +83,14 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
     move |source| TrainError::File { path, source }
 }
 
+/// Whether there shall be archives.
+pub(crate) fn is_wanted(ctx: &Context) -> bool {
+    ctx.settings.start_cds.value != ClassArchives::Off
+}
+
 /// Tells a plan's roles where their archives are, or will be.
 pub(crate) fn assign(ctx: &Context, plan: &mut ClusterPlan) {
-    if ctx.settings.start_cds.value == ClassArchives::Off {
+    if !is_wanted(ctx) {
         return;
     }
     let base = ctx.dirs.cache.join("cds");
@@ -185,7 +171,7 @@ fn spawn(ctx: &Context, dir: &Path, cluster: &Cluster, plan: &ClusterPlan) -> io
 /// A small cluster whose JVMs make archives that fit the plan's: the same jars and the options that
 /// count, and nothing of the user's configuration, which may name places that a second cluster must
 /// not touch.
-fn small(ctx: &Context, plan: &ClusterPlan) -> Option<ClusterPlan> {
+pub(crate) fn small(ctx: &Context, plan: &ClusterPlan) -> Option<ClusterPlan> {
     let name: ClusterName = "train".parse().ok()?;
     let spec = ClusterSpec {
         task_managers: Some(1),

@@ -1,0 +1,212 @@
+//! Makes archives of Flink's classes (AppCDS): the JVMs of a small cluster run until they know each other,
+//! and write what they have loaded when they end.
+
+use std::{
+    fs, io,
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use kobel_plan::{Attempt, ClusterPlan, WorkerId, WorkerSpec};
+use rustix::process::{Pid, Signal};
+
+use crate::{
+    FlinkRest, JobManagerPorts, LaunchError,
+    launch::{REST_HOST, cds::archive_name},
+    worker_spec,
+};
+
+/// Beginning of the names of what is unfinished.
+pub const UNFINISHED: &str = ".tmp-";
+/// Between two looks at the JVMs.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long the JVMs may take to find each other, on a loaded machine at low priority.
+const READY: Duration = Duration::from_secs(300);
+/// How long they may take to write their archives and end.
+const DUMP: Duration = Duration::from_secs(120);
+/// For `sh -c`: becomes the JVM, with a child in its process group that kills the group when its
+/// standard input ends. That is a pipe from us, so a JVM never outlives us, whatever ends us.
+const LIFELINE: &str = r#"exec 3<&0; (read -r x <&3; kill -KILL 0) & exec "$@" 3<&- </dev/null"#;
+
+/// No archives were made.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A file or directory of the archives.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No command line could be made.
+    #[error("cannot launch a JVM")]
+    Launch(#[source] LaunchError),
+    /// A JVM could not be started.
+    #[error("cannot start {program}")]
+    Spawn {
+        /// What was started.
+        program: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nothing listens for long enough.
+    #[error("the JVMs did not find each other within {} s", after.as_secs())]
+    NotReady {
+        /// The time allowed.
+        after: Duration,
+    },
+    /// They ended and wrote nothing.
+    #[error("a JVM wrote no archive to {}", path.display())]
+    NoArchive {
+        /// Where it should be.
+        path: PathBuf,
+    },
+}
+
+/// `path` could not be used.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
+    let path = path.to_path_buf();
+    move |source| TrainError::File { path, source }
+}
+
+/// Where a training takes place.
+pub struct Ground<'a> {
+    /// The directory that the archives come into, and what is unfinished.
+    pub dir: &'a Path,
+    /// Where relative paths of the plan lead from, if it has any.
+    pub work_dir: Option<&'a Path>,
+    /// Fills in the placeholders of [`kobel_plan::Launch`], for a worker with this directory.
+    pub fill: &'a (dyn Fn(&str, &Path) -> String + Sync),
+}
+
+impl std::fmt::Debug for Ground<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("Ground").field(&self.dir).finish()
+    }
+}
+
+/// Makes the archives of both roles of this plan, [`archive_name`] each. If it is dropped, or this process
+/// ends, its JVMs go too; what is unfinished is left.
+pub async fn train(plan: &ClusterPlan, ground: &Ground<'_>) -> Result<(), TrainError> {
+    let ports = free_ports().map_err(at(ground.dir))?;
+    let mut trainees = Vec::new();
+    for id in [WorkerId::jm(0), WorkerId::tm(0)] {
+        trainees.push(Trainee::start(plan, ground, &ports, id)?);
+    }
+    wait_until_registered(&ports).await?;
+    for trainee in &trainees {
+        trainee.terminate();
+    }
+    for trainee in trainees {
+        trainee.keep().await?;
+    }
+    Ok(())
+}
+
+/// Two ports that are free now. Should another process take one before the JVM does, the next start
+/// tries again.
+fn free_ports() -> io::Result<JobManagerPorts> {
+    let [rpc, rest] = [TcpListener::bind((REST_HOST, 0))?, TcpListener::bind((REST_HOST, 0))?];
+    Ok(JobManagerPorts { rpc: rpc.local_addr()?.port(), rest: rest.local_addr()?.port() })
+}
+
+async fn wait_until_registered(ports: &JobManagerPorts) -> Result<(), TrainError> {
+    let late = || TrainError::NotReady { after: READY };
+    let rest = FlinkRest::new(&format!("http://{REST_HOST}:{}", ports.rest)).map_err(|_| late())?;
+    let deadline = Instant::now() + READY;
+    while rest.task_managers().await.map_or(true, |all| all.is_empty()) {
+        if Instant::now() > deadline {
+            return Err(late());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// A JVM that writes an archive when it ends. Dropped before that, it is killed.
+struct Trainee {
+    child: Child,
+    /// Where it writes.
+    draft: PathBuf,
+    /// Where that goes.
+    archive: PathBuf,
+}
+
+impl Trainee {
+    fn start(
+        plan: &ClusterPlan,
+        ground: &Ground<'_>,
+        ports: &JobManagerPorts,
+        id: WorkerId,
+    ) -> Result<Self, TrainError> {
+        let dir = ground.dir;
+        // A name of its own: the JVM of a training that was killed may still be about.
+        let place = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(dir).map_err(at(dir))?.keep();
+        let marker = place.display().to_string();
+        let spec = worker_spec(plan, ports, id, Attempt::FIRST, &marker).map_err(TrainError::Launch)?;
+        for file in &spec.files {
+            let path = place.join(&file.path);
+            fs::create_dir_all(path.parent().unwrap_or(&place)).map_err(at(&path))?;
+            fs::write(&path, (ground.fill)(&file.contents, &place)).map_err(at(&path))?;
+        }
+        let tmp = place.join("tmp");
+        fs::create_dir(&tmp).map_err(at(&tmp))?;
+        let draft = place.join("archive");
+        let child = command(&spec, ground, &place, &draft).spawn();
+        let child = child.map_err(|source| TrainError::Spawn { program: "/bin/sh", source })?;
+        Ok(Self { child, draft, archive: dir.join(archive_name(id.role)) })
+    }
+
+    /// Tells the JVM, which the shell has become by now, to write and to end.
+    fn terminate(&self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, Signal::TERM);
+        }
+    }
+
+    /// Waits until the archive is written, and puts it where the next start finds it.
+    async fn keep(mut self) -> Result<(), TrainError> {
+        let deadline = Instant::now() + DUMP;
+        while self.child.try_wait().map_err(at(&self.draft))?.is_none() {
+            if Instant::now() > deadline {
+                return Err(TrainError::NoArchive { path: self.draft.clone() });
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        match fs::rename(&self.draft, &self.archive) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(TrainError::NoArchive { path: self.draft.clone() })
+            }
+            other => other.map_err(at(&self.archive)),
+        }
+    }
+}
+
+impl Drop for Trainee {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // Also what it started: the wait closes the pipe.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The worker's command, on a [`LIFELINE`].
+fn command(spec: &WorkerSpec, ground: &Ground<'_>, place: &Path, draft: &Path) -> Command {
+    let fill = |text: &String| (ground.fill)(text, place);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", LIFELINE, "sh"]).arg(fill(&spec.launch.program));
+    command.arg(format!("-XX:ArchiveClassesAtExit={}", draft.display()));
+    // It warns of every class that it leaves out, hundreds of them.
+    command.args(["-Xlog:disable", "-Xlog:all=error:stderr"]);
+    command.args(spec.launch.args.iter().map(fill));
+    command.env_clear().envs(spec.launch.env.iter().map(|(name, value)| (name, fill(value))));
+    command.current_dir(ground.work_dir.unwrap_or(&place.join("tmp")));
+    command.stdin(Stdio::piped()).process_group(0);
+    command
+}
