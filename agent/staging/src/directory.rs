@@ -18,7 +18,7 @@ const READ_LIMIT: u64 = 16 << 20;
 /// A directory that only its user can look into.
 #[derive(Debug, Clone)]
 pub struct Directory {
-    fs: Arc<dyn FileSystem>,
+    pub(crate) fs: Arc<dyn FileSystem>,
     path: String,
 }
 

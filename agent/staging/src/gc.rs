@@ -153,7 +153,7 @@ impl Staging {
         Ok(size)
     }
 
-    fn at(&self, name: &str) -> String {
+    pub(crate) fn at(&self, name: &str) -> String {
         format!("{}/{name}", self.base)
     }
 }

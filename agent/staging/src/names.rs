@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! blobs/DIGEST.tar             a content, whole; DIGEST-1.tar if that name is taken by a stranger's
+//! blobs/DIGEST.SIZE.KIND       what was made of what has the digest, by its length in bytes
 //! blobs/.partial-DIGEST-RANDOM an upload on its way, or cut
 //! leases/DIGEST.APPLICATION    the application uses the content
 //! apps/APPLICATION/            what belongs to one application alone (0700)
@@ -52,6 +53,14 @@ pub(crate) fn blob_names(digest: Digest, extension: &str) -> impl Iterator<Item 
 pub(crate) fn blob_digest(name: &str) -> Option<Digest> {
     let (digest, rest) = name.split_at_checked(64)?;
     digest.parse().ok().filter(|_| rest.starts_with(['.', '-']))
+}
+
+/// Length and kind of what was made of what has this digest, as its name tells them.
+pub(crate) fn made_of(name: &str, digest: Digest) -> Option<(u64, &str)> {
+    let (spare, rest) = name.strip_prefix(&digest.to_string())?.split_once('.')?;
+    let (size, kind) = rest.split_once('.')?;
+    let is_spare = |text: &str| text.strip_prefix('-').is_some_and(|number| number.parse::<u32>().is_ok());
+    (spare.is_empty() || is_spare(spare)).then_some((size.parse().ok()?, kind))
 }
 
 pub(crate) fn lease_name(digest: Digest, app: &AppId) -> String {
@@ -141,6 +150,12 @@ mod tests {
         let names: Vec<_> = blob_names(digest, "tar").collect();
         assert_eq!(names.len(), 9);
         assert!(names.iter().all(|name| blob_digest(name) == Some(digest)));
+        let made: Vec<_> = blob_names(digest, "7.jm-0.jsa").collect();
+        assert!(made.iter().all(|name| made_of(name, digest) == Some((7, "jm-0.jsa"))));
+        assert!(made.iter().all(|name| made_of(name, Digest::of(b"y")).is_none()));
+        for foreign in [".tar", "-x.7.jsa", ".jm-0.jsa", ".7", ".-7.jsa", ""] {
+            assert_eq!(made_of(&format!("{digest}{foreign}"), digest), None, "{foreign:?}");
+        }
         for foreign in ["", "x.tar", ".partial-x", &digest.to_string(), &format!("{digest}x")] {
             assert_eq!(blob_digest(foreign), None, "{foreign:?}");
         }

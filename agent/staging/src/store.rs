@@ -20,7 +20,7 @@ pub(crate) const OPEN: u32 = 0o755;
 /// Directories of what may not.
 pub(crate) const CLOSED: u32 = 0o700;
 /// A content.
-const SEEN: u32 = 0o644;
+pub(crate) const SEEN: u32 = 0o644;
 /// A secret, or a mark for ourselves.
 pub(crate) const SECRET: u32 = 0o600;
 
@@ -29,7 +29,7 @@ pub(crate) const SECRET: u32 = 0o600;
 pub struct Staging {
     pub(crate) fs: Arc<dyn FileSystem>,
     pub(crate) base: String,
-    shared: Vec<String>,
+    pub(crate) shared: Vec<String>,
     trust: Trust,
 }
 
@@ -51,22 +51,23 @@ pub struct Staged {
 }
 
 /// A content to look for.
-struct Wanted {
-    /// Its name: its own digest, or that of what it was made from.
-    name: Digest,
-    extension: &'static str,
-    /// Its own digest and length, if they are known.
-    content: Option<(Digest, u64)>,
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Its name: its own digest, or that of what it was made of.
+    pub(crate) name: Digest,
+    pub(crate) extension: &'a str,
+    /// Its length in bytes.
+    pub(crate) size: u64,
 }
 
 /// Where a content is, or can be put.
-enum Place {
+pub(crate) enum Place {
     Whole(Staged),
     Free(String),
 }
 
 /// What lies at a content's name.
-enum Found {
+pub(crate) enum Found {
     Nothing,
     Whole(Staged),
     Stranger(Distrust),
@@ -96,38 +97,13 @@ impl Staging {
         progress: Progress<'_>,
     ) -> Result<Staged, StagingError> {
         let extension = blob.source.extension();
-        let wanted = Wanted { name: blob.digest, extension, content: Some((blob.digest, blob.size)) };
+        let wanted = Wanted { name: blob.digest, extension, size: blob.size };
         self.obtain(&wanted, &blob.source, app, progress).await
-    }
-
-    /// What was made from the things that `key` is the digest of, if it was: an archive of Flink's classes,
-    /// whose own digest nobody can know before.
-    pub async fn find_made(
-        &self,
-        key: Digest,
-        extension: &'static str,
-        app: &AppId,
-    ) -> Result<Option<Staged>, StagingError> {
-        match self.seek(&Wanted { name: key, extension, content: None }, app).await? {
-            Place::Whole(staged) => Ok(Some(staged)),
-            Place::Free(_) => Ok(None),
-        }
-    }
-
-    /// Keeps what was made, for `find_made`. If somebody was faster, theirs is kept.
-    pub async fn keep_made(
-        &self,
-        key: Digest,
-        extension: &'static str,
-        source: &Source,
-        app: &AppId,
-    ) -> Result<Staged, StagingError> {
-        self.obtain(&Wanted { name: key, extension, content: None }, source, app, &|_| ()).await
     }
 
     async fn obtain(
         &self,
-        wanted: &Wanted,
+        wanted: &Wanted<'_>,
         source: &Source,
         app: &AppId,
         progress: Progress<'_>,
@@ -148,9 +124,9 @@ impl Staging {
     }
 
     /// The content, or else the first of its names that is free.
-    async fn seek(&self, wanted: &Wanted, app: &AppId) -> Result<Place, StagingError> {
+    pub(crate) async fn seek(&self, wanted: &Wanted<'_>, app: &AppId) -> Result<Place, StagingError> {
         // First the lease, then the look: see `gc`.
-        self.lease(wanted, app).await?;
+        self.lease(wanted.name, app).await?;
         for place in &self.shared {
             let path = format!("{place}/{BLOBS}/{}.{}", wanted.name, wanted.extension);
             match self.find(&path, wanted).await {
@@ -197,9 +173,9 @@ impl Staging {
         Ok(Directory::new(self.fs.clone(), path))
     }
 
-    /// Writes down that the application uses this content, in shared directories as far as they let us.
-    async fn lease(&self, wanted: &Wanted, app: &AppId) -> Result<(), StagingError> {
-        let name = names::lease_name(wanted.name, app);
+    /// Writes down that the application uses what has this name, in shared directories as far as they let us.
+    pub(crate) async fn lease(&self, name: Digest, app: &AppId) -> Result<(), StagingError> {
+        let name = names::lease_name(name, app);
         for place in &self.shared {
             if let Err(error) = self.touch(&format!("{place}/{LEASES}/{name}")).await {
                 tracing::debug!(place, %error, "no lease in a shared staging directory");
@@ -217,14 +193,14 @@ impl Staging {
         }
     }
 
-    async fn find(&self, path: &str, content: &Wanted) -> Result<Found, StagingError> {
+    pub(crate) async fn find(&self, path: &str, content: &Wanted<'_>) -> Result<Found, StagingError> {
         let Some(entries) = self.entries(path).await? else { return Ok(Found::Nothing) };
         if let Err(why) = self.trust.judge(&entries, Kind::File) {
             return Ok(Found::Stranger(why));
         }
         let (size, mtime) = entries.last().map_or((0, 0), |file| (file.size, file.mtime));
-        if let Some((_, wanted)) = content.content.filter(|(_, wanted)| *wanted != size) {
-            return Ok(Found::Stranger(Distrust::Size { path: path.into(), size, wanted }));
+        if size != content.size {
+            return Ok(Found::Stranger(Distrust::Size { path: path.into(), size, wanted: content.size }));
         }
         let (url, visibility) = (self.fs.url(path), visibility(&entries));
         Ok(Found::Whole(Staged { path: path.into(), url, size, mtime, visibility, sent: 0 }))
@@ -240,7 +216,7 @@ impl Staging {
     /// Uploads under a name of its own, compares what was sent, and gives it its real name.
     async fn upload(
         &self,
-        wanted: &Wanted,
+        wanted: &Wanted<'_>,
         source: &Source,
         to: &str,
         progress: Progress<'_>,
@@ -263,13 +239,13 @@ impl Staging {
     async fn upload_as(
         &self,
         partial: &str,
-        wanted: &Wanted,
+        wanted: &Wanted<'_>,
         source: &Source,
         to: &str,
         progress: Progress<'_>,
     ) -> Result<bool, StagingError> {
         let sent = transfer::send(&*self.fs, partial, SEEN, source, progress).await?;
-        if wanted.content.is_some_and(|content| content != (sent.digest, sent.size)) {
+        if (wanted.name, wanted.size) != (sent.digest, sent.size) {
             return Err(StagingError::Changed { what: source.to_string() });
         }
         let found = self.fs.look(partial).await?.map_or(0, |entry| entry.size);

@@ -212,18 +212,35 @@ async fn an_applications_directory_is_closed_and_its_files_are_never_overwritten
 #[tokio::test]
 async fn what_was_made_is_kept_by_what_it_was_made_from_and_the_first_stays() {
     let memory = Memory::with_homes(&["ann"]);
-    let (store, key) = (store(memory.as_user("ann")), Digest::of(b"the tar, the Java, the class path"));
-    let source = |text: &'static [u8]| Source::Bytes(text.into());
-    assert_eq!(store.find_made(key, "jsa", &app(1)).await.unwrap(), None);
-    let made = store.keep_made(key, "jsa", &source(b"first"), &app(1)).await.unwrap();
-    assert_eq!((made.path.as_str(), made.sent), (format!("{BASE}/blobs/{key}.jsa").as_str(), 5));
-    let again = store.keep_made(key, "jsa", &source(b"second"), &app(2)).await.unwrap();
-    assert_eq!((again.size, again.sent), (5, 0));
-    assert_eq!(store.find_made(key, "jsa", &app(3)).await.unwrap(), Some(again));
+    let (store, key) = (store(memory.as_user("ann")), Digest::of(b"the tar and the options"));
+    let directory = store.application(&app(1)).await.unwrap();
+    let make = async |text: &'static [u8], kind: &str| {
+        directory.put_draft("draft", &Source::Bytes(text.into())).await.unwrap();
+        store.adopt(key, kind, &directory, "draft", &app(1)).await.unwrap();
+        assert!(directory.list().await.unwrap().is_empty());
+    };
+    let kinds = async || {
+        let made = store.all_made(key, &app(2)).await.unwrap();
+        made.into_iter().map(|made| (made.kind, made.staged.path)).collect::<Vec<_>>()
+    };
+    assert!(kinds().await.is_empty());
+    let path = format!("{BASE}/blobs/{key}.5.jm-1.jsa");
+    make(b"first", "jm-1.jsa").await;
+    make(b"later", "jm-1.jsa").await;
+    assert_eq!(kinds().await, [("jm-1.jsa".to_string(), path.clone())]);
+    assert_eq!(memory.content(&path).unwrap(), b"first");
+    let made = store.all_made(key, &app(2)).await.unwrap();
+    assert_eq!((made[0].staged.size, made[0].staged.visibility), (5, Visibility::Public));
+    make(b"other", "tm-1.jsa").await;
+    assert_eq!(kinds().await.len(), 2);
+    assert!(store.all_made(Digest::of(b"another tar"), &app(2)).await.unwrap().is_empty());
 
-    // A stranger's is not taken for it.
-    memory.plant(&made.path, "mallory", 0o644, Some(b"evil"));
-    assert_eq!(store.find_made(key, "jsa", &app(3)).await.unwrap(), None);
-    let anew = store.keep_made(key, "jsa", &source(b"mine"), &app(3)).await.unwrap();
-    assert_eq!(memory.content(&anew.path).unwrap(), b"mine");
+    // A stranger's is not taken for it, nor one that was cut, and both make room for one of ours.
+    for (owner, content) in [("mallory", &b"evil!"[..]), ("ann", b"cut")] {
+        memory.plant(&path, owner, 0o644, Some(content));
+        assert_eq!(kinds().await.len(), 1, "{owner}");
+    }
+    make(b"mine!", "jm-1.jsa").await;
+    let anew = kinds().await.into_iter().find(|(kind, _)| kind == "jm-1.jsa").unwrap().1;
+    assert_eq!(memory.content(&anew).unwrap(), b"mine!");
 }
