@@ -16,7 +16,7 @@ use crate::ProviderError;
 
 /// What a node puts in the place of [`Launch`]'s placeholders.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
+pub struct Node {
     worker_dir: String,
     log_dir: String,
     java_home: String,
@@ -27,7 +27,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// This node, for a worker in these directories, by its environment.
-    pub(crate) fn here(worker_dir: &Path, log_dir: &Path, env: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn here(worker_dir: &Path, log_dir: &Path, env: impl Fn(&str) -> Option<String>) -> Self {
         let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
         let java_home = env("JAVA_HOME").filter(|home| !home.is_empty());
         let java_home = java_home.or_else(|| java_on(&env("PATH")?)).unwrap_or_default();
@@ -46,7 +46,7 @@ impl Node {
     }
 
     /// Fills the placeholders in.
-    pub(crate) fn fill(&self, text: &str) -> String {
+    pub fn fill(&self, text: &str) -> String {
         let behind = format!(":{}", Launch::HADOOP_JARS);
         if text.contains(&behind) {
             return self.fill(&text.replace(&behind, &self.hadoop_jars()));
@@ -59,10 +59,19 @@ impl Node {
 }
 
 impl Node {
+    /// The home of its Java.
+    pub fn java_home(&self) -> &Path {
+        Path::new(&self.java_home)
+    }
+
+    /// The entries that [`Launch::HADOOP_JARS`] stands for.
+    pub fn hadoop_class_path(&self) -> Vec<PathBuf> {
+        find_jars(|name| self.hadoop.get(name).map(String::as_str)).entries
+    }
+
     /// Each with a colon before it: without any, the class path ends before them.
     fn hadoop_jars(&self) -> String {
-        let found = find_jars(|name| self.hadoop.get(name).map(String::as_str));
-        found.entries.iter().map(|entry| format!(":{}", entry.display())).collect()
+        self.hadoop_class_path().iter().map(|entry| format!(":{}", entry.display())).collect()
     }
 }
 

@@ -21,6 +21,7 @@ use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use kobel_plan::{Attempt, Phase, ProviderKind, Resources, WorkerEvent, WorkerId, WorkerSpec};
 
 pub use error::ProviderError;
+pub use furnish::Node;
 
 /// Gets, watches and releases worker processes. The same agent runs over every implementation, and
 /// [`contract`] holds them to what is said here.

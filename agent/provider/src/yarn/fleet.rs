@@ -10,6 +10,8 @@
 //! A worker that is gone stays in the table until its next attempt is asked for, so that late watchers
 //! hear of it.
 
+mod errand;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -34,6 +36,10 @@ pub(super) enum Effect {
     Terminate(Key, NodeId, ContainerId),
     /// Tell who watches.
     Tell(WorkerEvent),
+    /// Start what the errand is for.
+    StartErrand(Box<Granted>),
+    /// Tell who sent it out how it ended.
+    ErrandOver(Exit),
 }
 
 /// The workers and their containers.
@@ -43,6 +49,7 @@ pub(super) struct Fleet {
     profiles: Vec<Resources>,
     /// The label that nodes must have.
     node_label: Option<String>,
+    errand: Option<errand::Errand>,
     /// What is to be said to the ResourceManager.
     pub(super) outbox: Outbox,
 }
@@ -174,6 +181,9 @@ impl Fleet {
     /// A container goes to the first worker that waits for one like it. One that nobody waits for goes
     /// back at once.
     fn granted(&mut self, granted: Granted) -> Vec<Effect> {
+        if self.is_for_errand(&granted) {
+            return self.errand_granted(granted);
+        }
         let container = &granted.container;
         if self.holder(container.id).is_some() {
             return Vec::new();
@@ -218,6 +228,9 @@ impl Fleet {
 
     /// A container ended; the same end may be told twice.
     fn completed(&mut self, completed: &Completed) -> Vec<Effect> {
+        if self.is_errand(completed.id) {
+            return self.errand_completed(completed);
+        }
         let Some((&key, worker)) = self.holder(completed.id) else { return Vec::new() };
         let leaving = matches!(worker.stage, Stage::Placed { leaving: true, .. });
         let exit = if leaving { Exit::Released } else { exit::of_container(completed) };
@@ -231,7 +244,7 @@ impl Fleet {
 
     /// A container that runs and belongs to no worker of ours: a former attempt's.
     pub(super) fn stray(&mut self, container: &Container) {
-        if self.holder(container.id).is_none() {
+        if self.holder(container.id).is_none() && !self.is_errand(container.id) {
             tracing::info!(container = %container.id, node = %container.node, "lets a former attempt's container go");
             self.outbox.release(container.id);
         }
@@ -298,7 +311,9 @@ impl Fleet {
         let keys: Vec<Key> =
             self.workers.iter().filter(|(_, worker)| waits(worker)).map(|(key, _)| *key).collect();
         let exit = || Exit::LaunchFailed { diagnostics: why.to_string() };
-        keys.into_iter().flat_map(|key| self.give_up(key, exit())).collect()
+        let mut effects = self.errand_refused(&asks, why);
+        effects.extend(keys.into_iter().flat_map(|key| self.give_up(key, exit())));
+        effects
     }
 
     /// Whether this one is wanted, or not gone yet.

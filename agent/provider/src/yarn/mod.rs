@@ -3,6 +3,7 @@
 //! The JobManager is a child in the master's own container, so that YARN ends both together;
 //! TaskManagers have containers of their own, in which `kobel exec` starts them.
 
+mod errand;
 mod exit;
 mod fleet;
 mod nodes;
@@ -19,6 +20,7 @@ use kobel_plan::{Attempt, ProviderKind, Resources, Role, WorkerEvent, WorkerId, 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{Outcome, Provider, ProviderError, Recovered, local::LocalProvider};
+pub use errand::{Errand, NoErrand};
 use task::{Ask, Task};
 
 /// Brings a file to where the nodes can fetch it.

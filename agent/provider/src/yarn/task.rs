@@ -22,20 +22,20 @@ use tokio::{
 
 use super::{
     Courier, Master, Pace,
+    errand::UnderWay,
     fleet::{Effect, Fleet, Key},
     nodes::{Nodes, chain, start, stop},
 };
 use crate::ProviderError;
-pub(super) use messages::Ask;
-use messages::Step;
+pub(super) use messages::{Ask, Step};
 
 pub(super) struct Task {
-    fleet: Fleet,
-    nodes: Nodes,
+    pub(super) fleet: Fleet,
+    pub(super) nodes: Nodes,
     /// With a heartbeat under way it is there, not here.
     scheduler: Option<Box<Scheduler>>,
     registration: Registration,
-    launch: Arc<Launch>,
+    pub(super) launch: Arc<Launch>,
     courier: Arc<dyn Courier>,
     patience: Duration,
     pace: Pace,
@@ -45,8 +45,9 @@ pub(super) struct Task {
     unregistered: bool,
     graces: std::collections::BTreeMap<Key, Duration>,
     watchers: Vec<mpsc::UnboundedSender<WorkerEvent>>,
-    steps: JoinSet<Step>,
+    pub(super) steps: JoinSet<Step>,
     fence: watch::Sender<Option<String>>,
+    pub(super) errand: Option<UnderWay>,
 }
 
 impl Task {
@@ -70,6 +71,7 @@ impl Task {
             watchers: Vec::new(),
             steps: JoinSet::new(),
             fence,
+            errand: None,
         };
         task.take_in(registered);
         task
@@ -107,6 +109,7 @@ impl Task {
                 let listens = self.fleet.present().all(|event| watcher.send(event.clone()).is_ok());
                 self.watchers.extend(listens.then_some(watcher));
             }
+            Ask::Errand(errand, reply) => self.send_out(errand, reply),
             Ask::Finish(..) => {}
         }
     }
@@ -133,6 +136,11 @@ impl Task {
         Ok(())
     }
 
+    /// Whether nothing may be asked for any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.unregistered
+    }
+
     /// Of several releases the one that ends it soonest counts.
     fn release(&mut self, key: Key, grace: Duration) {
         if !self.fleet.lives(key) {
@@ -149,11 +157,12 @@ impl Task {
     }
 
     /// Has the next heartbeat come soon.
-    fn hasten(&mut self) {
+    pub(super) fn hasten(&mut self) {
         self.next_beat = self.next_beat.min(Instant::now() + self.pace.eager);
     }
 
     fn beat(&mut self) {
+        self.tend_errand();
         let Some(mut scheduler) = self.scheduler.take() else { return };
         if self.register_again {
             let registration = self.registration.clone();
@@ -195,7 +204,8 @@ impl Task {
                 }
                 Vec::new()
             }
-            Ok(Step::Discarded) => Vec::new(),
+            Ok(Step::Discarded | Step::ErrandStarted(Ok(()))) => Vec::new(),
+            Ok(Step::ErrandStarted(Err(diagnostics))) => self.fleet.errand_failed(diagnostics),
             Err(error) => {
                 tracing::error!(%error, "a step of the master broke");
                 Vec::new()
@@ -290,6 +300,8 @@ impl Task {
             match effect {
                 Effect::Start(key, granted, spec) => self.start(key, *granted, spec),
                 Effect::Terminate(key, node, container) => self.terminate(key, &node, container),
+                Effect::StartErrand(granted) => self.start_errand(*granted),
+                Effect::ErrandOver(exit) => self.errand_over(Ok(exit)),
                 Effect::Tell(event) => {
                     if matches!(event.phase, kobel_plan::Phase::Exited(_)) {
                         self.discard((event.id, event.attempt));

@@ -9,21 +9,21 @@ use kobel_hadoop_rpc::{
 
 use super::*;
 
-fn key(index: u32, attempt: u32) -> Key {
+pub(super) fn key(index: u32, attempt: u32) -> Key {
     let attempt = (1..attempt).fold(Attempt::FIRST, |attempt, _| attempt.next());
     (WorkerId::tm(index), attempt)
 }
 
-fn size(mib: u64) -> Resources {
+pub(super) fn size(mib: u64) -> Resources {
     Resources { memory_bytes: mib << 20, vcores: 1 }
 }
 
-fn id(number: i64) -> ContainerId {
+pub(super) fn id(number: i64) -> ContainerId {
     let application = ApplicationId { cluster_timestamp: 1, number: 1 };
     ContainerId { attempt: AttemptId { application, number: 1 }, id: number }
 }
 
-fn container(priority: i32, number: i64) -> Container {
+pub(super) fn container(priority: i32, number: i64) -> Container {
     Container {
         id: id(number),
         node: NodeId { host: "a".into(), port: 1 },
@@ -34,18 +34,18 @@ fn container(priority: i32, number: i64) -> Container {
     }
 }
 
-fn grants(priority: i32, numbers: impl IntoIterator<Item = i64>) -> Allocated {
+pub(super) fn grants(priority: i32, numbers: impl IntoIterator<Item = i64>) -> Allocated {
     let granted = |number| Granted { container: container(priority, number), token: Token::default() };
     Allocated { granted: numbers.into_iter().map(granted).collect(), ..Default::default() }
 }
 
-fn ends(number: i64, status: i32) -> Allocated {
+pub(super) fn ends(number: i64, status: i32) -> Allocated {
     let exit = ContainerExit::from_status(status);
     let completed = Completed { id: id(number), exit, diagnostics: String::new() };
     Allocated { completed: vec![completed], ..Default::default() }
 }
 
-fn file() -> Result<LocalResource, String> {
+pub(super) fn file() -> Result<LocalResource, String> {
     Ok(LocalResource {
         url: "hdfs://nn/app/worker.json".parse().unwrap(),
         size: 1,
@@ -56,18 +56,18 @@ fn file() -> Result<LocalResource, String> {
 }
 
 /// What the next heartbeat says, which is then answered.
-fn said(fleet: &mut Fleet) -> Beat {
+pub(super) fn said(fleet: &mut Fleet) -> Beat {
     let beat = fleet.outbox.beat(0.0, None);
     fleet.answered(Allocated::default());
     beat
 }
 
-fn asked(beat: &Beat) -> Vec<(i32, i64, i32)> {
+pub(super) fn asked(beat: &Beat) -> Vec<(i32, i64, i32)> {
     beat.asks.iter().map(|ask| (ask.priority, ask.size.memory_mib, ask.count)).collect()
 }
 
 /// The keys that these effects start.
-fn starts(effects: &[Effect]) -> Vec<Key> {
+pub(super) fn starts(effects: &[Effect]) -> Vec<Key> {
     let key = |effect: &Effect| match effect {
         Effect::Start(key, ..) => Some(*key),
         _ => None,

@@ -7,7 +7,10 @@ use kobel_plan::{WorkerEvent, WorkerSpec};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Key;
-use crate::{Outcome, ProviderError};
+use crate::{
+    Outcome, ProviderError,
+    yarn::errand::{Errand, Reply},
+};
 
 /// What the task may be asked for.
 #[derive(Debug)]
@@ -18,12 +21,14 @@ pub(in crate::yarn) enum Ask {
     Release(Key, Duration, oneshot::Sender<()>),
     /// [`crate::Provider::watch`].
     Watch(mpsc::UnboundedSender<WorkerEvent>),
+    /// [`crate::yarn::YarnProvider::errand`].
+    Errand(Errand, Reply),
     /// [`crate::Provider::finish`].
     Finish(Outcome, String, oneshot::Sender<Result<(), ProviderError>>),
 }
 
 /// What was done beside the task.
-pub(super) enum Step {
+pub(in crate::yarn) enum Step {
     Beat(Box<Scheduler>, Result<Allocated, MasterError>),
     Registered(Box<Scheduler>, Result<Registered, MasterError>),
     Shipped(Key, Result<LocalResource, String>),
@@ -31,4 +36,5 @@ pub(super) enum Step {
     /// Whether the node stopped it.
     Stopped(ContainerId, bool),
     Discarded,
+    ErrandStarted(Result<(), String>),
 }

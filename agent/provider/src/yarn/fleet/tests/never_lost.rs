@@ -120,6 +120,7 @@ impl World {
                 Effect::Terminate(key, _, container) => {
                     assert_eq!(self.fleet.holder(container).map(|(key, _)| *key), Some(key));
                 }
+                Effect::StartErrand(_) | Effect::ErrandOver(_) => panic!("nobody sent one out"),
                 Effect::Tell(WorkerEvent { id, attempt, phase, .. }) => {
                     let phase = match phase {
                         Phase::Pending => "pending",
