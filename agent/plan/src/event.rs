@@ -42,6 +42,8 @@ pub enum EventKind {
     RestartRequested,
     /// The cluster's HTTP address is another one than before.
     FrontMoved,
+    /// What became of making archives of classes.
+    Training,
     /// Somebody asked for the end.
     StopRequested,
 }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Role;
+
 /// The part of a plan that is YARN's. In such a plan paths are relative to the container's directory, and
 /// names of machines are [`crate::Launch::HOST`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,44 @@ pub struct YarnPlan {
     pub hadoop_class_path: String,
     /// Files for every worker's container, by the name of the link.
     pub worker_files: BTreeMap<String, RemoteFile>,
+    /// Archives of classes for the JVMs, unless there shall be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archives: Option<Archives>,
+}
+
+/// Archives of Flink's classes (AppCDS) in the staging directory. Whether one fits a node, only the node
+/// can tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Archives {
+    /// The digest of what they are made of: Flink's distribution, the options that count.
+    pub recipe: String,
+    /// Those that there are, by the end of their names, which tells [`Archives::kind`].
+    pub made: BTreeMap<String, RemoteFile>,
+    /// The plan of the small cluster that makes them.
+    pub training: RemoteFile,
+}
+
+impl Archives {
+    /// The end of the name of an archive: whose JVMs it is for, and for which Java and Hadoop of a node, by
+    /// the name that those have by their looks.
+    pub fn kind(role: Role, machine: &str) -> String {
+        format!("{}-{machine}.jsa", role.prefix())
+    }
+
+    /// Whether this is the end of the name of an archive for that role.
+    pub fn is_kind(role: Role, text: &str) -> bool {
+        let machine = text.strip_suffix(".jsa").and_then(|rest| rest.split_once('-'));
+        machine.is_some_and(|(prefix, machine)| {
+            let plain = machine.bytes().all(|byte| byte.is_ascii_hexdigit());
+            prefix == role.prefix() && !machine.is_empty() && plain
+        })
+    }
+
+    /// The link to an archive in a container.
+    pub fn link(kind: &str) -> String {
+        format!("cds/{kind}")
+    }
 }
 
 /// Properties may be secrets, so `Debug` does not show them.
@@ -68,4 +108,20 @@ pub enum SharedWith {
     User,
     /// APPLICATION: with which it goes.
     Application,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archives_name_reads_what_it_writes_and_nothing_else() {
+        let kind = Archives::kind(Role::JobManager, "0123456789abcdef");
+        assert!(Archives::is_kind(Role::JobManager, &kind));
+        assert!(!Archives::is_kind(Role::TaskManager, &kind));
+        for foreign in ["", "tar", "jm-.jsa", "xjm-00.jsa", "jm-0/0.jsa", "jm-00.tar", "jm.jsa", "jm-0-0.jsa"]
+        {
+            assert!(!Archives::is_kind(Role::JobManager, foreign), "{foreign:?}");
+        }
+    }
 }

@@ -54,6 +54,9 @@ pub enum AgentError {
     /// What an ApplicationMaster finds in its container is not what it needs.
     #[error("could not use the container: {0}")]
     Container(String),
+    /// No archives of classes were made.
+    #[error("could not make archives of classes")]
+    Training(#[source] Box<kobel_flink::train::TrainError>),
     /// YARN would not have this ApplicationMaster.
     #[error("could not register at YARN")]
     Register(#[from] kobel_hadoop_rpc::yarn::MasterError),

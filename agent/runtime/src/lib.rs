@@ -29,7 +29,7 @@ mod supervisor;
 mod testing;
 mod words;
 
-pub use am::run as run_master;
+pub use am::{run as run_master, train};
 pub use error::AgentError;
 pub use front::FrontError;
 pub use kobel_provider::{exec, leash};

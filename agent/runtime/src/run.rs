@@ -12,7 +12,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use kobel_plan::{ClusterDir, ClusterPlan, ProviderKind, Wanted};
+use futures_util::future::BoxFuture;
+use kobel_plan::{ClusterDir, ClusterPlan, ProviderKind, Status, Wanted};
 use kobel_provider::{
     Provider,
     local::{LocalProvider, Surroundings},
@@ -71,7 +72,7 @@ fn take_charge(dir: &ClusterDir) -> Result<(), AgentError> {
         .map_err(|source| AgentError::Runtime { attempt: "set up the runtime", source })?;
     runtime.block_on(async {
         let provider = open_provider(&plan, dir)?;
-        govern(plan, dir.clone(), provider, None).await
+        govern(plan, dir.clone(), provider, None, None).await
     })
 }
 
@@ -110,12 +111,16 @@ pub(crate) fn io_error(attempt: &'static str, path: &Path) -> impl FnOnce(io::Er
     move |source| AgentError::Io { attempt, path, source }
 }
 
-/// Sets everything up, says so, and supervises.
+/// Something to be done while the cluster lives, which sees how it stands.
+pub(crate) type Beside = Box<dyn FnOnce(watch::Receiver<Arc<Status>>) -> BoxFuture<'static, ()> + Send>;
+
+/// Sets everything up, says so, and supervises. What is done beside ends before the cluster does.
 pub(crate) async fn govern(
     plan: ClusterPlan,
     dir: ClusterDir,
     provider: Arc<dyn Provider>,
     front: Option<Front>,
+    beside: Option<Beside>,
 ) -> Result<(), AgentError> {
     handle::check(plan.wanted)?;
     let recovered = provider.recover().await?;
@@ -145,6 +150,7 @@ pub(crate) async fn govern(
     // Before anyone can ask: what a former agent told last may not be so any more.
     supervisor.adopt(recovered, former_port).await;
 
+    let beside = beside.map(|beside| tokio::spawn(beside(statuses.clone())));
     let handle = Handle { status: statuses, requests, events: dir.events() };
     let observer = tokio::spawn(observe(asked, heard));
     let signals = tokio::spawn(heed_signals(handle.clone())?);
@@ -153,6 +159,9 @@ pub(crate) async fn govern(
     tokio::select! {
         () = supervisor.run(inputs) => {}
         why = fenced => return Err(AgentError::Fenced { why }),
+    }
+    if let Some(beside) = beside {
+        beside.abort();
     }
     supervisor.finish().await;
     servers.stop().await;

@@ -170,12 +170,16 @@ pub(crate) struct AgentArgs {
     pub(crate) dir: PathBuf,
 }
 
-/// Runs a worker's process: that of a file, in a container, or a program that dies with its parent.
+/// Runs a worker's process: that of a file, in a container, or a program that dies with its parent; or
+/// makes archives of classes in a container.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExecArgs {
     /// The number of the process to die with
     #[arg(long, value_name = "PID")]
     pub(crate) leash: Option<i32>,
+    /// Make archives of classes by the plan in the file
+    #[arg(long, conflicts_with = "leash")]
+    pub(crate) train: bool,
     /// The worker's file; with --leash, a program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) what: Vec<std::ffi::OsString>,

@@ -7,6 +7,12 @@ use crate::args::ExecArgs;
 /// Runs it and ends as it ends.
 pub(super) fn run(args: &ExecArgs) -> ExitCode {
     let [program, rest @ ..] = &args.what[..] else { return ExitCode::FAILURE };
+    if args.train {
+        return match kobel_agent::train(program.as_ref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error),
+        };
+    }
     match args.leash {
         Some(parent) => failed(&kobel_agent::leash::become_leashed(parent, program, rest)),
         None => match kobel_agent::exec::exec(program.as_ref()) {

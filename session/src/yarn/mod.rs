@@ -4,6 +4,7 @@
 //! only what finds it again, in `yarn.json`, and what was last seen of it.
 
 pub mod application;
+mod archives;
 mod container;
 mod end;
 mod keys;

@@ -21,6 +21,7 @@ use kobel_staging::{
 
 use super::{
     Application, Asked, KeyError,
+    archives::{self, Wanted},
     container::{Cargo, FLINK, KOBEL},
     manager::{Managers, RmError, SubmitError},
     seen::over,
@@ -199,8 +200,7 @@ async fn submit(
     application.write(&claim.dir)?;
     on_stage(Stage::Looking);
     let shipment = Shipment { application: &application, cargo, staging: application.staging()?, on_stage };
-    let (directory, worker_files) = shipment.ship(ctx).await?;
-    plan.yarn = Some(YarnPlan {
+    let mut yarn = YarnPlan {
         application_id: new.id.to_string(),
         user: site.user.clone(),
         scheduler: site.scheduler.clone(),
@@ -208,8 +208,11 @@ async fn submit(
         staging: base,
         hadoop: site.properties.clone(),
         hadoop_class_path: site.class_path.clone(),
-        worker_files,
-    });
+        worker_files: BTreeMap::new(),
+        archives: None,
+    };
+    let directory = shipment.ship(ctx, &plan, &mut yarn).await?;
+    plan.yarn = Some(yarn);
     write_plan(claim, &plan)?;
     let files = master_files(&application, &plan, &directory).await?;
     on_stage(Stage::Submitting);
@@ -268,9 +271,15 @@ struct Shipment<'a> {
 
 impl Shipment<'_> {
     /// Brings there what all containers need: the application's directory, and its files by link.
-    async fn ship(&self, ctx: &Context) -> Result<(Directory, BTreeMap<String, RemoteFile>), StartError> {
+    async fn ship(
+        &self,
+        ctx: &Context,
+        plan: &ClusterPlan,
+        yarn: &mut YarnPlan,
+    ) -> Result<Directory, StartError> {
         let app = self.application.app_id()?;
         let (flink, kobel) = self.blobs(ctx).await?;
+        let archives = Wanted::of(ctx, plan, flink.digest, yarn);
         let directory = self.staging.application(&app).await?;
         let (sent, of) = (AtomicU64::new(0), flink.size + kobel.size);
         let progress = |more: u64| {
@@ -278,10 +287,17 @@ impl Shipment<'_> {
             (self.on_stage)(Stage::Uploading { sent, of });
         };
         let (links, files): (Vec<_>, Vec<_>) = self.cargo.files().into_iter().unzip();
-        let (flink, kobel, files) = futures_util::future::try_join3(
+        let archives = async {
+            match archives {
+                Some(wanted) => wanted.look(&self.staging, &app, &directory).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (flink, kobel, files, archives) = futures_util::future::try_join4(
             self.staging.ensure(&flink, &app, &progress),
             self.staging.ensure(&kobel, &app, &progress),
             directory.put_all(&files, &|_| ()),
+            archives,
         )
         .await?;
         let own = links.into_iter().zip(files.iter().map(of_application));
@@ -289,7 +305,9 @@ impl Shipment<'_> {
             (FLINK.to_string(), RemoteFile { archive: true, ..of_everybody(&flink) }),
             (KOBEL.to_string(), of_everybody(&kobel)),
         ];
-        Ok((directory, shared.into_iter().chain(own).collect()))
+        yarn.worker_files = shared.into_iter().chain(own).collect();
+        yarn.archives = archives;
+        Ok(directory)
     }
 
     /// Flink's distribution and kobel's own program, by their digests.
@@ -307,7 +325,7 @@ impl Shipment<'_> {
     }
 }
 
-fn of_everybody(staged: &Staged) -> RemoteFile {
+pub(super) fn of_everybody(staged: &Staged) -> RemoteFile {
     let shared_with = match staged.visibility {
         kobel_staging::Visibility::Public => SharedWith::Everybody,
         kobel_staging::Visibility::Private => SharedWith::User,
@@ -315,7 +333,7 @@ fn of_everybody(staged: &Staged) -> RemoteFile {
     RemoteFile { shared_with, ..of_application(staged) }
 }
 
-fn of_application(staged: &Staged) -> RemoteFile {
+pub(super) fn of_application(staged: &Staged) -> RemoteFile {
     RemoteFile {
         url: staged.url.clone(),
         size: staged.size,
@@ -340,7 +358,8 @@ async fn master_files(
     let staged = directory.put_all(&own, &|_| ()).await?;
     let own = own.iter().zip(&staged).map(|((name, _), staged)| (name.clone(), of_application(staged)));
     let workers = plan.yarn.iter().flat_map(|yarn| yarn.worker_files.clone());
-    Ok(workers.chain(own).collect())
+    let archives = plan.yarn.iter().filter_map(|yarn| yarn.archives.as_ref()).flat_map(archives::for_master);
+    Ok(workers.chain(archives).chain(own).collect())
 }
 
 fn submission(

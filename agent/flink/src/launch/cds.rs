@@ -35,7 +35,7 @@ impl Checked {
     }
 
     /// The same for two clusters exactly when one's archives fit the other.
-    fn key(&self, roles: [&RolePlan; 2]) -> String {
+    fn key(&self, roles: &[&RolePlan]) -> String {
         let mut hash = Sha256::new();
         let mut add = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -67,12 +67,44 @@ pub fn archive_dir(
         return None;
     }
     match Checked::look(java, class_path) {
-        Ok(checked) => Some(base.join(checked.key(roles))),
+        Ok(checked) => Some(base.join(checked.key(&roles))),
         Err(error) => {
             tracing::debug!(%error, "no archive of classes: the JDK or a jar cannot be looked at");
             None
         }
     }
+}
+
+/// Names what a JVM checks of the machine that it is on before it takes an archive, in 16 hex digits: the
+/// build of its JDK, and the jars behind Flink's, as far as they are [`archivable`]. None where this Java
+/// makes no archives, or cannot be looked at.
+pub fn machine(java_home: &Path, behind: &[PathBuf]) -> Option<String> {
+    let java = JavaHome { home: java_home.into(), version: FIRST_JAVA };
+    let mut checked = Checked::look(&java, archivable(behind))
+        .inspect_err(|error| tracing::info!(%error, "no archive of classes: the JDK cannot be looked at"))
+        .ok()?;
+    if feature(&checked.release)? < FIRST_JAVA {
+        return None;
+    }
+    // Two builds of one version, by different hands.
+    let jvm = fs::metadata(java_home.join("lib/server/libjvm.so")).map_or(0, |found| found.len());
+    checked.release.push_str(&jvm.to_string());
+    Some(checked.key(&[])[..MACHINE_DIGITS].into())
+}
+
+/// Enough to tell the machines of one cluster apart.
+const MACHINE_DIGITS: usize = 16;
+
+/// The feature version in a JDK's `release` file.
+fn feature(release: &str) -> Option<u32> {
+    let version = release.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
+    version.trim_matches('"').split(['.', '-', '+']).next()?.parse().ok()
+}
+
+/// The entries of a class path that an archive can be made with: those before the first directory.
+pub fn archivable(entries: &[PathBuf]) -> &[PathBuf] {
+    let directory = entries.iter().position(|entry| !entry.is_file());
+    &entries[..directory.unwrap_or(entries.len())]
 }
 
 /// `jm.jsa` or `tm.jsa`.
@@ -81,7 +113,7 @@ pub fn archive_name(role: Role) -> String {
 }
 
 /// The user's own choice of archives, or classes from where no archive reaches.
-fn is_settled(role: &RolePlan) -> bool {
+pub fn is_settled(role: &RolePlan) -> bool {
     const OWN: [&str; 7] = [
         "-Xshare",
         "-XX:SharedArchiveFile",
@@ -114,9 +146,16 @@ pub fn relevant(role: &RolePlan) -> Vec<String> {
 }
 
 /// The options by which a JVM uses the role's archive, if it is there by now.
+///
+/// A relative path leads from a container's directory, into which the archive is put before the JVM starts. It
+/// was on its way by then, and a JVM that maps a damaged one dies unless it compares checksums first (25 ms).
 pub(super) fn options(role: &RolePlan) -> Vec<String> {
-    let made = role.archive.as_ref().filter(|path| path.is_file()).and_then(|path| path.to_str());
-    made.map_or_else(Vec::new, |path| vec![format!("-XX:SharedArchiveFile={path}"), "-Xshare:auto".into()])
+    let path = role.archive.as_ref().filter(|path| path.is_relative() || path.is_file());
+    let Some(text) = path.and_then(|path| path.to_str()) else { return Vec::new() };
+    let travelled = path.is_some_and(|path| path.is_relative());
+    let verify = travelled.then(|| "-XX:+VerifySharedSpaces".to_string());
+    let options = [format!("-XX:SharedArchiveFile={text}"), "-Xshare:auto".into()];
+    options.into_iter().chain(verify).collect()
 }
 
 #[cfg(test)]
@@ -170,6 +209,28 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_is_named_by_its_java_and_by_the_jars_before_the_first_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (java, mut behind) = lay_out(dir.path());
+        fs::write(dir.path().join("release"), "A=\"1\"\nJAVA_VERSION=\"17.0.15\"\n").unwrap();
+        let name = |behind: &[PathBuf]| machine(&java.home, behind).unwrap();
+        let first = name(&behind);
+        assert!(first.len() == 16 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+        assert_ne!(name(&[]), first);
+        behind.extend([dir.path().into(), dir.path().join("release")]);
+        assert_eq!(archivable(&behind).len(), 1);
+        assert_eq!(name(&behind), first, "what no archive can be made with");
+        fs::create_dir_all(dir.path().join("lib/server")).unwrap();
+        fs::write(dir.path().join("lib/server/libjvm.so"), "another build").unwrap();
+        assert_ne!(name(&behind), first);
+        for old in ["JAVA_VERSION=\"1.8.0_402\"", "JAVA_VERSION=\"11.0.2\"", "JAVA_VERSION=x", ""] {
+            fs::write(dir.path().join("release"), old).unwrap();
+            assert_eq!(machine(&java.home, &[]), None, "{old}");
+        }
+        assert_eq!(machine(Path::new("/nonexistent"), &[]), None);
+    }
+
+    #[test]
     fn an_archive_is_used_once_it_is_there() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(archive_name(Role::JobManager));
@@ -180,5 +241,8 @@ mod tests {
             options(&role),
             [format!("-XX:SharedArchiveFile={}", path.display()), "-Xshare:auto".into()]
         );
+        let inside = RolePlan { archive: Some("cds/jm.jsa".into()), ..RolePlan::default() };
+        let expected = ["-XX:SharedArchiveFile=cds/jm.jsa", "-Xshare:auto", "-XX:+VerifySharedSpaces"];
+        assert_eq!(options(&inside), expected, "in a container");
     }
 }

@@ -6,14 +6,17 @@
 //! PWD/cluster/                        the cluster's directory, as on a single machine
 //! ```
 
+mod archives;
 mod courier;
 mod node;
+mod training;
 
 use std::{
     collections::BTreeMap, fs, os::unix::fs::DirBuilderExt, path::Path, process::ExitCode, sync::Arc,
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use kobel_hadoop_rpc::{
     Credentials,
     token::kind,
@@ -24,17 +27,19 @@ use kobel_provider::{
     local::{LocalProvider, Surroundings},
     yarn::{Master, Pace, YarnProvider},
 };
-use kobel_staging::{AppId, Deadlines, Directory, Hdfs, Staging};
 use rustix::fs::Mode;
 
+pub use self::training::run as train;
 use self::{
+    archives::Training,
     courier::{HdfsCourier, local_resource},
     node::Node,
+    training::application,
 };
 use crate::{
     error::{AgentError, chain},
     front,
-    run::{govern, io_error, log_to, read_plan},
+    run::{Beside, govern, io_error, log_to, read_plan},
 };
 
 /// How long a call of the ResourceManager may take.
@@ -87,18 +92,24 @@ fn cluster_dir(node: &Node) -> Result<ClusterDir, AgentError> {
     Ok(dir)
 }
 
-async fn serve(plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(), AgentError> {
+async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(), AgentError> {
     let Some(yarn) = plan.yarn.clone() else {
         return Err(AgentError::Container("its plan is not one for YARN".into()));
     };
     let front = front::bind(&plan.front, None)?.with_secret(read_secret(&node.dir)?);
-    let application = application(&yarn).await?;
+    let (staging, application) = application(&yarn).await?;
     let masters = LocalProvider::open(
         dir.workers(),
         plan.log_dir.clone(),
         dir.path().display().to_string(),
         Surroundings::Container { dir: node.dir.clone(), leash: node.dir.join("kobel") },
     )?;
+    let mut launch = launch(&yarn, &node)?;
+    let missing = archives::choose(&mut plan, node.machine().as_deref(), &node.dir, &mut launch.files)?;
+    let training = match missing[..] {
+        [] => None,
+        _ => Training::of(&plan, &dir, staging, application.clone()),
+    };
     let master = Master {
         scheduler: scheduler(&yarn, &node)?,
         registration: Registration {
@@ -106,14 +117,15 @@ async fn serve(plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(), Age
             port: Some(front.port),
             tracking_url: format!("{}/", front::url(&plan.front, front.port)),
         },
-        launch: launch(&yarn, &node)?,
+        launch,
         courier: Arc::new(HdfsCourier::new(application.clone())),
         patience: Duration::from_millis(yarn.patience_ms),
         pace: pace(&plan.conf),
         node_label: plan.conf.get("yarn.taskmanager.node-label").filter(|label| !label.is_empty()).cloned(),
     };
     let provider = YarnProvider::open(master, masters).await?;
-    govern(plan, dir, provider, Some(front)).await?;
+    let beside = training.map(|training| beside(training, provider.clone()));
+    govern(plan, dir, provider, Some(front), beside).await?;
     // Of a cluster that is over nothing is fetched any more.
     if let Err(error) = application.remove().await {
         tracing::warn!(error = chain(&error), "could not remove the application's directory");
@@ -131,11 +143,8 @@ fn pace(conf: &BTreeMap<String, String>) -> Pace {
     Pace { calm, eager: ms.map_or(eager, |ms| Duration::from_millis(ms.into())).min(calm) }
 }
 
-async fn application(yarn: &YarnPlan) -> Result<Directory, AgentError> {
-    let hdfs = Hdfs::new(None, &yarn.hadoop, &yarn.user, Deadlines::default())
-        .map_err(kobel_staging::StagingError::from)?;
-    let staging = Staging::new(Arc::new(hdfs), &yarn.staging, &[], &Default::default());
-    Ok(staging.application(&AppId::try_from(yarn.application_id.as_str())?).await?)
+fn beside(training: Training, provider: Arc<YarnProvider>) -> Beside {
+    Box::new(move |status| async move { training.run(&provider, status).await }.boxed())
 }
 
 fn scheduler(yarn: &YarnPlan, node: &Node) -> Result<Scheduler, AgentError> {

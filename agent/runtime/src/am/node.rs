@@ -43,6 +43,12 @@ impl Node {
         Credentials::read(&self.tokens).map_err(|error| AgentError::Container(chain(&error)))
     }
 
+    /// The name of this machine among those that archives of classes are made for; none without a Java.
+    pub(super) fn machine(&self) -> Option<String> {
+        let here = kobel_provider::Node::here(&self.dir, &self.log_dir, |name| std::env::var(name).ok());
+        kobel_flink::launch::cds::machine(here.java_home(), &here.hadoop_class_path())
+    }
+
     /// The plan with what only the node knows.
     pub(super) fn localize(&self, plan: ClusterPlan) -> ClusterPlan {
         let mut plan = plan;

@@ -45,7 +45,7 @@ impl Fleet {
             place,
             size,
             count,
-            node_label: None,
+            node_label: self.node_label.clone(),
         });
     }
 
