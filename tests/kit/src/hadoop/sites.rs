@@ -93,8 +93,10 @@ impl Sites {
             ("yarn.nodemanager.resource.cpu-vcores", "8"),
             ("yarn.nodemanager.pmem-check-enabled", "false"),
             ("yarn.nodemanager.vmem-check-enabled", "false"),
-            // A machine's full disk is not what a test is about.
+            // A machine's full disk is not what a test is about. Even without the checker, it is looked at
+            // once when the NodeManager starts.
             ("yarn.nodemanager.disk-health-checker.enable", "false"),
+            ("yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage", "100"),
         ];
         self.all(Site::Yarn, &small);
         let queues = [
