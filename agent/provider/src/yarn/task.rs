@@ -90,6 +90,11 @@ impl Task {
                 },
                 Some(step) = self.steps.join_next() => self.advance(step),
                 () = tokio::time::sleep_until(self.next_beat), if self.scheduler.is_some() => self.beat(),
+                // Not only when a call has failed: one that hangs takes its time.
+                () = tokio::time::sleep_until(self.heard + self.patience), if !self.unregistered => {
+                    let silent = self.heard.elapsed().as_secs();
+                    self.be_fenced(format!("YARN has not answered for {silent} s"));
+                }
             }
             if self.fence.borrow().is_some() {
                 return;
@@ -229,6 +234,7 @@ impl Task {
             }
             Err(MasterError::NotRegistered) => {
                 tracing::info!("the ResourceManager changed: registers again");
+                self.heard = Instant::now();
                 self.register_again = true;
                 self.next_beat = Instant::now();
                 Vec::new()
@@ -276,17 +282,13 @@ impl Task {
         }
     }
 
-    /// A call failed. That this attempt is over, and that nobody has answered for too long, both mean that
-    /// another master may be in charge.
+    /// A call failed. That this attempt is over means that another master may be in charge; so does a
+    /// silence that is longer than our patience.
     fn failed(&mut self, error: &MasterError) {
         self.next_beat = Instant::now() + self.pace.calm;
-        let silent = self.heard.elapsed();
-        if error.retry() == Retry::Fenced {
-            self.be_fenced(chain(error));
-        } else if silent > self.patience {
-            self.be_fenced(format!("YARN has not answered for {} s: {}", silent.as_secs(), chain(error)));
-        } else {
-            tracing::warn!(error = chain(error), "a heartbeat failed");
+        match error.retry() {
+            Retry::Fenced => self.be_fenced(chain(error)),
+            _ => tracing::warn!(error = chain(error), "a heartbeat failed"),
         }
     }
 
