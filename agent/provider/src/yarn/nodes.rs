@@ -9,8 +9,8 @@ use kobel_hadoop_rpc::{
 
 /// How long a node may take for a call.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// How often a start whose reply was lost is asked after.
-const ASK_AGAIN: u32 = 3;
+/// How long a start whose reply was lost is asked after: then the container is given back.
+const SETTLE: Duration = Duration::from_secs(20);
 
 /// The nodes by name. A token comes only once for each node, and the newest counts.
 #[derive(Debug, Default)]
@@ -54,17 +54,22 @@ pub(super) async fn start(
 }
 
 async fn settle(node: &NodeManager, id: ContainerId, lost: NodeError) -> Result<(), String> {
-    for _ in 0..ASK_AGAIN {
-        match node.statuses(&[id]).await.map(|mut outcomes| outcomes.remove(&id)) {
-            // Its end, if it came already, is told by the ResourceManager.
-            Ok(Some(Ok(NodeStatus::Starting | NodeStatus::Running | NodeStatus::Ended { .. }))) => {
-                return Ok(());
+    let asked_after = tokio::time::timeout(SETTLE, async {
+        loop {
+            match node.statuses(&[id]).await.map(|mut outcomes| outcomes.remove(&id)) {
+                // Its end, if it came already, is told by the ResourceManager.
+                Ok(Some(Ok(NodeStatus::Starting | NodeStatus::Running | NodeStatus::Ended { .. }))) => {
+                    return true;
+                }
+                Ok(_) => return false,
+                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
             }
-            Ok(_) => break,
-            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
         }
+    });
+    match asked_after.await {
+        Ok(true) => Ok(()),
+        _ => Err(chain(&lost)),
     }
-    Err(chain(&lost))
 }
 
 /// Asks a container's process to go, and after the grace has the node stop it. False when the node did
