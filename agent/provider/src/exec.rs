@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    ProviderError, capped,
+    ProviderError, capped, evicted,
     furnish::{Node, furnish},
 };
 
@@ -100,7 +100,7 @@ async fn live(spec: &WorkerSpec, place: &Place) -> Result<ExitStatus, ProviderEr
     let mut term = signal(SignalKind::terminate()).map_err(ProviderError::io("listen for", "SIGTERM"))?;
     let mut child = spawn(spec, place)?;
     let outputs = outputs(&mut child, &place.log_dir, &spec.name());
-    let status = until_end(&mut child, &mut term).await;
+    let status = until_end(&mut child, &mut term, &place.dir).await;
     // A descendant may hold the pipes open for ever; what the process itself wrote is in them already.
     for output in outputs {
         let _ = tokio::time::timeout(capped::LAST_WORDS, output).await;
@@ -132,11 +132,18 @@ fn outputs(child: &mut Child, log_dir: &Path, name: &str) -> Vec<JoinHandle<()>>
     out.into_iter().chain(err).collect()
 }
 
-/// A signal that asks us to go is the worker's to hear.
-async fn until_end(child: &mut Child, term: &mut Signal) -> io::Result<ExitStatus> {
+/// A signal that asks us to go is the worker's to hear. When the node has forgotten the container, nobody
+/// else will end it.
+async fn until_end(child: &mut Child, term: &mut Signal, dir: &Path) -> io::Result<ExitStatus> {
+    let mut evicted = std::pin::pin!(evicted(dir));
     loop {
         tokio::select! {
             status = child.wait() => return status,
+            () = &mut evicted => {
+                tracing::error!(dir = %dir.display(), "the node has taken the container's directory away");
+                child.kill().await?;
+                return child.wait().await;
+            }
             Some(()) = term.recv() => {
                 let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.try_into().ok()?));
                 if let Some(pid) = pid {

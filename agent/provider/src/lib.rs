@@ -8,6 +8,7 @@
 mod capped;
 pub mod contract;
 mod error;
+mod evicted;
 pub mod exec;
 mod furnish;
 pub mod leash;
@@ -21,6 +22,7 @@ use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use kobel_plan::{Attempt, Phase, ProviderKind, Resources, WorkerEvent, WorkerId, WorkerSpec};
 
 pub use error::ProviderError;
+pub use evicted::evicted;
 pub use furnish::Node;
 
 /// Gets, watches and releases worker processes. The same agent runs over every implementation, and

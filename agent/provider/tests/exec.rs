@@ -169,6 +169,19 @@ fn a_signal_to_go_is_the_workers_to_hear() {
     assert!(!container.path().join("tmp").exists());
 }
 
+/// As a NodeManager does that starts again without recovery.
+#[test]
+fn a_worker_whose_container_the_node_has_forgotten_ends() {
+    let container = Container::new();
+    let mut exec = container.start(&script("echo $$; while :; do sleep 0.02; done"));
+    until("the worker's start", || container.log("tm-0.1.out").ends_with('\n'));
+    let away = tempfile::tempdir().unwrap();
+    fs::rename(container.path(), away.path().join("DEL")).unwrap();
+    assert_eq!(exec.end(), 137);
+    let worker = fs::read_to_string(away.path().join("DEL/logs/tm-0.1.out")).unwrap();
+    assert!(!Path::new("/proc").join(worker.trim()).exists());
+}
+
 #[test]
 fn a_descendant_that_stays_holds_nothing_up() {
     let container = Container::new();
