@@ -170,6 +170,18 @@ impl Record {
         }
     }
 
+    /// It without what the next agent sees for itself: how the cluster stands.
+    pub(crate) fn lasting(&self) -> Self {
+        let mut lasting = self.clone();
+        let status = &mut lasting.status;
+        (status.state, status.reason) = (ClusterState::Starting, None);
+        status.masters.clear();
+        status.task_managers.list.clear();
+        status.task_managers.running = 0;
+        (status.slots, status.jobs) = Default::default();
+        lasting
+    }
+
     /// Writes it so that a reader finds the old or the new one, whole, whatever dies in between.
     /// Failing is survivable (a full disk must not end a cluster), so it is only logged.
     pub(crate) async fn save(&self, dir: &ClusterDir) {

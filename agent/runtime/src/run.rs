@@ -20,9 +20,11 @@ use kobel_provider::{
 };
 use rustix::fs::{FlockOperation, Mode, flock};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    am::Keeper,
     control,
     error::{AgentError, chain},
     front::{self, Front},
@@ -72,7 +74,7 @@ fn take_charge(dir: &ClusterDir) -> Result<(), AgentError> {
         .map_err(|source| AgentError::Runtime { attempt: "set up the runtime", source })?;
     runtime.block_on(async {
         let provider = open_provider(&plan, dir)?;
-        govern(plan, dir.clone(), provider, None, None).await
+        govern(plan, dir.clone(), provider, Extras::default()).await
     })
 }
 
@@ -114,13 +116,23 @@ pub(crate) fn io_error(attempt: &'static str, path: &Path) -> impl FnOnce(io::Er
 /// Something to be done while the cluster lives, which sees how it stands.
 pub(crate) type Beside = Box<dyn FnOnce(watch::Receiver<Arc<Status>>) -> BoxFuture<'static, ()> + Send>;
 
-/// Sets everything up, says so, and supervises. What is done beside ends before the cluster does.
+/// What a cluster's agent has in a container and not on a single machine.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// Bound before, for YARN wants to know where it is.
+    pub(crate) front: Option<Front>,
+    /// Ends before the cluster does.
+    pub(crate) beside: Option<Beside>,
+    /// Is told of what is to last.
+    pub(crate) keeper: Option<Keeper>,
+}
+
+/// Sets everything up, says so, and supervises.
 pub(crate) async fn govern(
     plan: ClusterPlan,
     dir: ClusterDir,
     provider: Arc<dyn Provider>,
-    front: Option<Front>,
-    beside: Option<Beside>,
+    Extras { front, beside, keeper }: Extras,
 ) -> Result<(), AgentError> {
     handle::check(plan.wanted)?;
     let recovered = provider.recover().await?;
@@ -154,6 +166,8 @@ pub(crate) async fn govern(
     let handle = Handle { status: statuses, requests, events: dir.events() };
     let observer = tokio::spawn(observe(asked, heard));
     let signals = tokio::spawn(heed_signals(handle.clone())?);
+    let over = CancellationToken::new();
+    let keeping = keeper.map(|keeper| tokio::spawn(keeper.keep(handle.status.clone(), over.clone())));
     let servers = Servers::start(front, upstreams, socket, handle);
     say(&serde_json::json!({ "ready": true }));
     tokio::select! {
@@ -167,6 +181,10 @@ pub(crate) async fn govern(
     servers.stop().await;
     signals.abort();
     observer.abort();
+    over.cancel();
+    if let Some(keeping) = keeping {
+        let _ = keeping.await;
+    }
     fs::remove_file(dir.socket()).map_err(io_error("remove", &dir.socket()))
 }
 

@@ -8,6 +8,7 @@
 
 mod archives;
 mod courier;
+mod memory;
 mod node;
 mod training;
 
@@ -39,8 +40,10 @@ use self::{
 use crate::{
     error::{AgentError, chain},
     front,
-    run::{Beside, govern, io_error, log_to, read_plan},
+    run::{Beside, Extras, govern, io_error, log_to, read_plan},
 };
+
+pub(crate) use self::memory::Keeper;
 
 /// How long a call of the ResourceManager may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -96,8 +99,10 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
     let Some(yarn) = plan.yarn.clone() else {
         return Err(AgentError::Container("its plan is not one for YARN".into()));
     };
-    let front = front::bind(&plan.front, None)?.with_secret(read_secret(&node.dir)?);
     let (staging, application) = application(&yarn).await?;
+    let mut keeper = Keeper::new(application.clone(), dir.clone());
+    let former_port = if node.attempt > 1 { keeper.recall().await? } else { None };
+    let front = front::bind(&plan.front, former_port)?.with_secret(read_secret(&node.dir)?);
     let masters = LocalProvider::open(
         dir.workers(),
         plan.log_dir.clone(),
@@ -125,7 +130,14 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
     };
     let provider = YarnProvider::open(master, masters).await?;
     let beside = training.map(|training| beside(training, provider.clone()));
-    govern(plan, dir, provider, Some(front), beside).await?;
+    let extras = Extras { front: Some(front), beside, keeper: Some(keeper) };
+    tokio::select! {
+        governed = govern(plan, dir, provider, extras) => governed?,
+        () = kobel_provider::evicted(&node.dir) => {
+            let why = "the node has forgotten this container".into();
+            return Err(AgentError::Fenced { why });
+        }
+    }
     // Of a cluster that is over nothing is fetched any more.
     if let Err(error) = application.remove().await {
         tracing::warn!(error = chain(&error), "could not remove the application's directory");

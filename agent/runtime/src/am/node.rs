@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kobel_hadoop_rpc::Credentials;
+use kobel_hadoop_rpc::{Credentials, yarn::ContainerId};
 use kobel_plan::{ClusterPlan, Launch};
 
 use crate::error::{AgentError, chain};
@@ -16,6 +16,8 @@ pub(super) struct Node {
     pub(super) log_dir: PathBuf,
     /// The node's name, as YARN has it.
     pub(super) host: String,
+    /// Which attempt of the application this is, from 1.
+    pub(super) attempt: i32,
     /// The file with the container's tokens.
     tokens: PathBuf,
 }
@@ -30,10 +32,13 @@ impl Node {
         let dir = std::env::current_dir()
             .map_err(|source| AgentError::Runtime { attempt: "find the present directory", source })?;
         let log_dirs = variable("LOG_DIRS")?;
+        let container = variable("CONTAINER_ID")?.parse::<ContainerId>();
+        let container = container.map_err(|error| AgentError::Container(error.to_string()))?;
         Ok(Self {
             dir,
             log_dir: PathBuf::from(log_dirs.split(',').next().unwrap_or(&log_dirs)),
             host: variable("NM_HOST")?,
+            attempt: container.attempt.number,
             tokens: PathBuf::from(variable("HADOOP_TOKEN_FILE_LOCATION")?),
         })
     }

@@ -42,7 +42,7 @@ impl Fixture {
         if !dir.plan().exists() {
             fs::write(dir.plan(), serde_json::to_vec(&plan).unwrap()).unwrap();
         }
-        let agent = tokio::spawn(govern(plan, dir.clone(), Arc::new(world.clone()), None, None));
+        let agent = tokio::spawn(govern(plan, dir.clone(), Arc::new(world.clone()), Extras::default()));
         let mut socket = soon("the socket", async {
             loop {
                 match UnixStream::connect(dir.socket()).await {
@@ -288,8 +288,9 @@ async fn a_plan_that_cannot_be_carried_out_starts_nothing() {
         let mut plan = plan(tmp.path());
         change(&mut plan);
         let world = World::default();
-        let error =
-            govern(plan, ClusterDir::new(tmp.path()), Arc::new(world.clone()), None, None).await.unwrap_err();
+        let error = govern(plan, ClusterDir::new(tmp.path()), Arc::new(world.clone()), Extras::default())
+            .await
+            .unwrap_err();
         assert!(chain(&error).contains(expected), "{}", chain(&error));
         assert_eq!((world.asked(), ClusterDir::new(tmp.path()).record().exists()), (vec![], false));
     }
