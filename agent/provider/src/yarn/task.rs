@@ -61,7 +61,8 @@ impl Task {
             registration,
             launch: Arc::new(launch),
             courier,
-            patience,
+            // Who asks seldom hears seldom.
+            patience: patience.max(2 * pace.calm),
             pace,
             heard: Instant::now(),
             next_beat: Instant::now(),
