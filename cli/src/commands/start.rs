@@ -147,7 +147,8 @@ async fn claim(ctx: &Ctx, context: &Context, name: &ClusterName) -> Result<Claim
             context.registry().claim(name).map_err(exists)
         }
         Err(taken @ RegistryError::Exists { .. }) => {
-            let cluster = context.registry().find(name)?;
+            // Of one that is only just claimed there is no plan yet.
+            let Ok(cluster) = context.registry().find(name) else { return Err(exists(taken)) };
             if !cluster.is_on_yarn() || !cluster.status().await?.state.is_terminal() {
                 return Err(exists(taken));
             }
