@@ -1,8 +1,11 @@
 //! Faults of section 2 of reference/reliability.md that a session on YARN can meet, a file a kind. What is
 //! killed is killed for all: one test has a cluster at a time. Each prints its figure.
 
+mod cycles;
+mod launches;
 mod orphans;
 mod processes;
+mod scheduling;
 mod submits;
 
 use std::{
