@@ -104,7 +104,9 @@ impl Outbox {
         }
         for granted in &answer.granted {
             let container = &granted.container;
-            let key = (container.priority, container.allocation_id, Place::Any);
+            // Hadoop 2 says 0 where none was given.
+            let exact = (container.priority, container.allocation_id, Place::Any);
+            let key = if self.asks.contains_key(&exact) { exact } else { (exact.0, None, exact.2) };
             if let Some(ask) = self.asks.get_mut(&key) {
                 // The scheduler has counted it down itself: nothing to say.
                 ask.count = (ask.count - 1).max(0);
@@ -193,6 +195,19 @@ mod tests {
         outbox.answered(&grants(1, 1..3));
         outbox.ask(ask(1, 1));
         assert_eq!(outbox.beat(0.0, None).asks, [ask(1, 1)]);
+    }
+
+    #[test]
+    fn an_allocation_id_that_nobody_gave_counts_down_all_the_same() {
+        let mut outbox = Outbox::new();
+        outbox.ask(ask(1, 1));
+        outbox.beat(0.0, None);
+        let mut answer = grants(1, 0..1);
+        answer.granted[0].container.allocation_id = Some(0);
+        outbox.answered(&answer);
+        assert_eq!(outbox.wanted(1, None), 0);
+        outbox.ask(ask(1, 1));
+        assert_eq!(outbox.beat(0.0, None).asks, [ask(1, 1)], "another one is asked for");
     }
 
     #[test]
