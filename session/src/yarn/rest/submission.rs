@@ -55,13 +55,14 @@ fn container(launch: &Launch) -> Value {
         .secrets
         .iter()
         .map(|(alias, secret)| (alias.clone(), json!(BASE64_URL_SAFE_NO_PAD.encode(secret.expose()))));
-    json!({
-        "commands": { "command": command },
-        "local-resources": entries(files),
-        "environment": entries(environment),
-        "credentials": { "tokens": entries(tokens), "secrets": entries(secrets) },
-        "application-acls": entries(acls),
-    })
+    let credentials = object([("tokens", entries(tokens)), ("secrets", entries(secrets))]);
+    json!(object([
+        ("commands", Some(json!({ "command": command }))),
+        ("local-resources", entries(files)),
+        ("environment", entries(environment)),
+        ("credentials", credentials),
+        ("application-acls", entries(acls)),
+    ]))
 }
 
 fn local_resource(file: &LocalResource) -> Value {
@@ -83,10 +84,17 @@ fn local_resource(file: &LocalResource) -> Value {
     })
 }
 
-/// A map as this API writes it.
-fn entries(entries: impl Iterator<Item = (String, Value)>) -> Value {
+/// A map as this API writes it. An empty one is left out: Hadoop 2.10 answers it with a NullPointerException.
+fn entries(entries: impl Iterator<Item = (String, Value)>) -> Option<Value> {
     let entries: Vec<Value> = entries.map(|(key, value)| json!({ "key": key, "value": value })).collect();
-    json!({ "entry": entries })
+    (!entries.is_empty()).then(|| json!({ "entry": entries }))
+}
+
+/// What there is of these parts, if there is any.
+fn object<const N: usize>(parts: [(&str, Option<Value>); N]) -> Option<Value> {
+    let parts: Map<String, Value> =
+        parts.into_iter().filter_map(|(key, part)| Some((key.to_string(), part?))).collect();
+    (!parts.is_empty()).then_some(Value::Object(parts))
 }
 
 fn logs(logs: &LogCollection) -> Option<Value> {
@@ -96,9 +104,7 @@ fn logs(logs: &LogCollection) -> Option<Value> {
         ("rolled-log-include-pattern", &logs.rolled_include),
         ("rolled-log-exclude-pattern", &logs.rolled_exclude),
     ];
-    let parts: Map<String, Value> =
-        parts.into_iter().filter_map(|(key, part)| Some((key.to_string(), json!(part.as_ref()?)))).collect();
-    (!parts.is_empty()).then_some(Value::Object(parts))
+    object(parts.map(|(key, part)| (key, part.as_ref().map(|pattern| json!(pattern)))))
 }
 
 #[cfg(test)]

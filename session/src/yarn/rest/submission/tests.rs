@@ -74,6 +74,10 @@ fn a_submission_is_written_in_the_words_of_the_api() {
             "application-tags": { "tag": ["t"] }, "log-aggregation-context": { "rolled-log-include-pattern": ".*" },
         })
     );
+    let launch = Launch { commands: vec!["./kobel am".into()], ..Launch::default() };
+    let bare = Submission { master: Master::Launched(launch), ..example() };
+    let spec = &json(&bare).unwrap()["am-container-spec"];
+    assert_eq!(spec, &json!({ "commands": { "command": "./kobel am" } }), "Hadoop 2.10 takes no empty map");
     let mut unmanaged = example();
     unmanaged.master = Master::Unmanaged;
     assert!(matches!(json(&unmanaged), Err(SubmitError::NotOverRest { .. })));
