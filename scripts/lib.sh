@@ -15,6 +15,8 @@ hadoop=3.4.1
 # One of each supported minor version.
 # shellcheck disable=SC2034
 matrix=(1.17.2 1.18.1 1.19.3 "$flink_1" 2.0.2 2.1.3 2.2.1 "$flink_2")
+# shellcheck disable=SC2034
+matrix_hadoop=(2.10.2 3.3.6 "$hadoop")
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -52,12 +54,14 @@ example_jar() {
 
 # hadoop_home VERSION: fetches Hadoop's jars once, ZooKeeper's among them, and prints the directory with its `lib`.
 hadoop_home() {
-    local home=$cache/hadoop/$1
+    local home=$cache/hadoop/$1 without=
+    # Hadoop 2's web servers need the older ASM of two that Maven brings, which have the same classes.
+    [[ $1 != 2.* ]] || without=org.ow2.asm
     if [ ! -d "$home/lib" ]; then
         rm -rf "$home/lib.part"
         mvn -q -B -f "$root/tests/kit/hadoop.pom.xml" -Dhadoop.version="$1" -Dmaven.repo.local="$cache/m2" \
             org.apache.maven.plugins:maven-dependency-plugin:2.10:copy-dependencies \
-            -DoutputDirectory="$home/lib.part" >&2 || die "could not fetch Hadoop $1 with Maven"
+            -DexcludeGroupIds="$without" -DoutputDirectory="$home/lib.part" >&2 || die "could not fetch Hadoop $1 with Maven"
         mv "$home/lib.part" "$home/lib"
     fi
     printf '%s\n' "$home"

@@ -4,7 +4,8 @@
 #
 #   scripts/test.sh             all of it
 #   scripts/test.sh FILTER…     only the tests whose name contains a FILTER, no lints
-#   scripts/test.sh --matrix    only this: every supported Flink starts, runs a job and stops
+#   scripts/test.sh --matrix    only this: a session starts, runs a job and stops on every supported Flink, and on
+#                               YARN with every supported Hadoop
 #   scripts/test.sh --soak [N]  only this: N jobs, 1000, one after the other through one session
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -24,15 +25,6 @@ install_flink() {
     KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$1" --source pypi
 }
 
-if [ "${1:-}" = --matrix ]; then
-    say "fetching ${#matrix[@]} Flinks (kept in $cache)"
-    for version in "${matrix[@]}"; do
-        install_flink "$version"
-    done
-    say "the matrix"
-    KOBEL_TEST_MATRIX=$cache/data/flink exec cargo test -p kobel-tests --test matrix -- --nocapture
-fi
-
 say "fetching Flink $flink_1 and $flink_2, their example jobs, and Hadoop $hadoop (kept in $cache)"
 for version in "$flink_1" "$flink_2"; do
     install_flink "$version"
@@ -44,6 +36,19 @@ export KOBEL_TEST_FLINK2=$cache/data/flink/$flink_2
 export KOBEL_TEST_JARS=$cache/jars
 KOBEL_TEST_HADOOP=$(hadoop_home "$hadoop")
 export KOBEL_TEST_HADOOP
+
+if [ "${1:-}" = --matrix ]; then
+    say "fetching ${#matrix[@]} Flinks and ${#matrix_hadoop[@]} Hadoops (kept in $cache)"
+    for version in "${matrix[@]}"; do
+        install_flink "$version"
+    done
+    for version in "${matrix_hadoop[@]}"; do
+        hadoop_home "$version" >/dev/null
+    done
+    say "the matrix"
+    KOBEL_TEST_MATRIX=$cache/data/flink KOBEL_TEST_MATRIX_HADOOP=$cache/hadoop \
+        exec cargo test -p kobel-tests --test matrix -- --nocapture --test-threads 1
+fi
 
 if [ "${1:-}" = --soak ]; then
     say "jobs one after the other"

@@ -1,22 +1,29 @@
-//! The supported Flinks: each starts, runs a job, and stops. The homes are the directories in the one
-//! that `KOBEL_TEST_MATRIX` names; `scripts/test.sh --matrix` fetches them and sets it.
+//! The supported Flinks and Hadoops: on each a session starts, runs a job, and stops. The homes are the directories
+//! in those that `KOBEL_TEST_MATRIX` and `KOBEL_TEST_MATRIX_HADOOP` name; `scripts/test.sh --matrix` fetches them
+//! and sets both.
 
 use std::{env, fs, path::PathBuf, time::Duration};
 
-use kobel_kit::{Flink, Lab, compile_job, wait};
+use kobel_kit::{
+    Flink, Lab, compile_job, example_jar,
+    hadoop::{Cluster, Hadoop, Setup},
+    wait,
+};
 
-/// The homes of the matrix by version, or none where nobody asked for it.
-fn matrix() -> Option<Vec<PathBuf>> {
-    let Some(dir) = env::var_os("KOBEL_TEST_MATRIX") else {
-        eprintln!("skipped: KOBEL_TEST_MATRIX is not set; scripts/test.sh --matrix sets it");
-        return None;
+const WORD_COUNT: &str = "org.apache.flink.streaming.examples.wordcount.WordCount";
+
+/// The homes of a matrix by version, or none where nobody asked for it.
+fn matrix(variable: &str) -> Vec<PathBuf> {
+    let Some(dir) = env::var_os(variable).map(PathBuf::from) else {
+        eprintln!("skipped: {variable} is not set; scripts/test.sh --matrix sets it");
+        return Vec::new();
     };
-    let mut homes: Vec<PathBuf> =
-        fs::read_dir(&dir).expect("KOBEL_TEST_MATRIX is a directory").map(|e| e.unwrap().path()).collect();
+    let entries = fs::read_dir(&dir).unwrap_or_else(|e| panic!("{variable} is no directory: {e}"));
+    let mut homes: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     homes.retain(|home| home.join("lib").is_dir());
     homes.sort();
-    assert!(!homes.is_empty(), "{} holds no Flink: run scripts/test.sh --matrix", dir.display());
-    Some(homes)
+    assert!(!homes.is_empty(), "{} is empty: run scripts/test.sh --matrix", dir.display());
+    homes
 }
 
 /// What the job printed at the only TaskManager.
@@ -57,7 +64,61 @@ fn starts_runs_and_stops(flink: &Flink) {
 
 #[test]
 fn every_supported_flink_starts_runs_a_job_and_stops() {
-    for home in matrix().unwrap_or_default() {
+    for home in matrix("KOBEL_TEST_MATRIX") {
         starts_runs_and_stops(&Flink::at(home));
+    }
+}
+
+/// A session on this Hadoop: WordCount from HDFS to HDFS, a TaskManager more, and its end.
+fn serves_on_yarn(cluster: &Cluster, flink: &Flink) {
+    let (hdfs, user) = (cluster.hdfs(), "ann");
+    let mut lab = Lab::with_flink("matrix-yarn", flink);
+    lab.env("HADOOP_CONF_DIR", cluster.conf_dir().to_str().unwrap());
+    lab.env("HADOOP_USER_NAME", user);
+    lab.env("PATH", "/usr/bin:/bin");
+    let sizes = ["--jm-mem", "1g", "--tm-mem", "800m"];
+    let start = lab.kobel(&[&["start", "one", "--on", "yarn", "--tm", "1"], &sizes[..]].concat()).ok();
+
+    let output = format!("/user/{user}/counts-{}", flink.version);
+    let places = [hdfs.uri() + "/user/ann/text", hdfs.uri() + &output];
+    let jar = example_jar(flink);
+    let job = ["-c", WORD_COUNT, jar.to_str().unwrap(), "--input", &places[0], "--output", &places[1]];
+    let run = lab.kobel(&[&["run"], &job[..]].concat()).ok();
+    assert!(run.stdout.contains("has finished."), "{}", run.stdout);
+    let below = |dir: &str| -> Vec<String> {
+        hdfs.list(dir).iter().map(|f| format!("{dir}/{}", f["pathSuffix"].as_str().unwrap())).collect()
+    };
+    let counts: String =
+        below(&output).iter().flat_map(|dir| below(dir)).map(|file| hdfs.read(&file)).collect();
+    assert!(counts.contains("(to,2)") && counts.contains("(not,1)"), "{counts}");
+
+    let scale = lab.kobel(&["scale", "one", "--tm", "2"]).ok();
+    let status = lab.kobel(&["status", "one", "-o", "json"]).json();
+    assert_eq!((&status["state"], &status["taskManagers"]["running"]), (&"Ready".into(), &2.into()));
+    let stop = lab.kobel(&["stop", "one"]).ok();
+    lab.no_process_left();
+    cluster.no_container_left();
+    for app in cluster.yarn().apps() {
+        assert_eq!(app["finalStatus"], "SUCCEEDED", "{app}");
+    }
+    assert!(hdfs.list(&format!("/user/{user}/.kobel/apps")).is_empty());
+    println!(
+        "  Flink {}: start {:.1?}, run {:.1?}, scale {:.1?}, stop {:.1?}",
+        flink.version, start.took, run.took, scale.took, stop.took
+    );
+}
+
+#[test]
+fn every_supported_hadoop_carries_a_session() {
+    for home in matrix("KOBEL_TEST_MATRIX_HADOOP") {
+        println!("Hadoop {}", home.file_name().unwrap().display());
+        let cluster = Cluster::start(&Hadoop::at(home), Setup::yarn());
+        let hdfs = cluster.hdfs();
+        hdfs.mkdir(&hdfs.superuser, "/user/ann", "755");
+        hdfs.chown("/user/ann", "ann");
+        hdfs.put("ann", "/user/ann/text", b"to be or not to be\n");
+        for flink in [Flink::v1(), Flink::v2()].into_iter().flatten() {
+            serves_on_yarn(&cluster, &flink);
+        }
     }
 }
