@@ -2,19 +2,28 @@
 # What kobel costs beside Flink's own scripts, measured in turn in one run, as a table in Markdown.
 #
 #   scripts/bench.sh local [ROUNDS]     sessions on this machine, 3 rounds unless told
+#   scripts/bench.sh yarn [ROUNDS]      sessions on a real YARN with a real HDFS, a cluster of its own
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[ "${1:-}" = local ] && [ $# -le 2 ] || die "usage: scripts/bench.sh local [ROUNDS]"
+[[ ${1:-} =~ ^(local|yarn)$ && $# -le 2 ]] || die "usage: scripts/bench.sh local|yarn [ROUNDS]"
 need_tools
 
 say "building kobel"
 cargo build --release --quiet --manifest-path "$root/Cargo.toml" -p kobel
-kobel=${CARGO_TARGET_DIR:-$root/target}/release/kobel
+built=${CARGO_TARGET_DIR:-$root/target}
+kobel=$built/release/kobel
 
 say "Flink $flink_1 and its example jobs (kept in $cache)"
 KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$flink_1" --source pypi
 jar=$(example_jar "$examples_1")
+what=(--rounds "${2:-3}" --kobel "$kobel" --flink "$cache/data/flink/$flink_1" --jar "$jar" --text "$root/README.md")
 
-exec python3 -B "$root/scripts/bench/local.py" --rounds "${2:-3}" --kobel "$kobel" \
-    --flink "$cache/data/flink/$flink_1" --jar "$jar" --text "$root/README.md" --long-job "$root/tests/java/LongJob.java"
+if [ "$1" = local ]; then
+    exec python3 -B "$root/scripts/bench/local.py" "${what[@]}" --long-job "$root/tests/java/LongJob.java"
+fi
+
+say "Hadoop $hadoop (kept in $cache)"
+cargo build --quiet --manifest-path "$root/Cargo.toml" -p kobel-kit --example yarn_lab
+home=$(hadoop_home "$hadoop")
+exec python3 -B "$root/scripts/bench/yarn.py" "${what[@]}" --hadoop "$home" --yarn-lab "$built/debug/examples/yarn_lab"

@@ -17,14 +17,16 @@ class Failure(Exception):
 class Client:
     """A command under way; its cost is its own and that of the children it waited for."""
 
-    def __init__(self, argv, env, output):
+    def __init__(self, argv, env, output, text=""):
         self.line = " ".join(map(str, argv))
         self.output = output
         self.since = time.monotonic()
         with open(output, "wb") as out:
             self.process = subprocess.Popen(
-                argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+                argv, env=env, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, text=True
             )
+        self.process.stdin.write(text)
+        self.process.stdin.close()
         self.seen = 0
         threading.Thread(target=self.watch, daemon=True).start()
 
@@ -37,6 +39,12 @@ class Client:
     def seconds(self):
         """Since it was started."""
         return time.monotonic() - self.since
+
+    def check(self):
+        """Fails if it has ended in failure; `wait` still works afterwards."""
+        end = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if end is not None and end.si_status != 0:
+            self.wait()
 
     def wait(self):
         """Its end: wall clock and CPU seconds, peak resident memory in MB."""
@@ -53,7 +61,7 @@ class Client:
         return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": memory}
 
 
-def until(what, probe, seconds=120, pause=0.02):
+def until(what, probe, seconds=300, pause=0.02):
     """Asks until the answer is not None."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
