@@ -77,5 +77,6 @@ fn a_session_goes_on_when_another_resource_manager_takes_over() {
     assert_eq!(status(&lab)["reason"], "stopped by `kobel stop`");
     cluster.no_container_left();
     lab.no_process_left();
-    assert!(whole <= ALLOWED, "{whole:?}");
+    // How long YARN takes is its own matter, and the machine's.
+    assert!(whole - elected <= ALLOWED, "{whole:?}");
 }

@@ -243,7 +243,7 @@ fn a_session_that_yarn_lets_wait_says_why() {
         rm.submit(&sleeper(id, "small"), PROMPT).await.unwrap();
         id
     });
-    let waited = start(&lab, &["--tm", "0", "--queue", "small", "--timeout", "8s"]).expect(124);
+    let waited = start(&lab, &["--tm", "0", "--queue", "small", "--timeout", "15s"]).expect(124);
     let why = "waits: queue root.small is full: it uses 1024 of 1638 MiB";
     assert!(waited.stderr.contains(why), "{}", waited.stderr);
     runtime.block_on(rm.kill(first, "the test is over", PROMPT)).unwrap();
