@@ -152,9 +152,14 @@ fn fold(last: &Status, report: &AppReport) -> Status {
     }
 }
 
+/// What a ResourceManager that was started anew puts before the words of a master, without so much as a blank
+/// (`RMAppAttemptImpl`).
+const RECOVERED: &str = "Attempt recovered after RM restart";
+
 /// The ResourceManager's words, on one line.
 fn words(report: &AppReport) -> String {
-    let words = report.diagnostics.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words =
+        report.diagnostics.trim_start_matches(RECOVERED).split_whitespace().collect::<Vec<_>>().join(" ");
     match (report.state, words.is_empty()) {
         (_, false) => words,
         (AppState::Killed, true) => "its application was killed".into(),

@@ -42,6 +42,13 @@ fn the_end_of_an_application_is_the_end_of_the_cluster() {
     use {AppState::*, ClusterState as C, FinalStatus as F};
     let table = [
         (Finished, F::Succeeded, "stopped by `kobel stop`", C::Stopped, Some("stopped by `kobel stop`")),
+        (
+            Finished,
+            F::Succeeded,
+            "Attempt recovered after RM restartstopped by `kobel stop`",
+            C::Stopped,
+            Some("stopped by `kobel stop`"),
+        ),
         (Finished, F::Succeeded, "", C::Stopped, None),
         (Finished, F::Killed, "killed by `kobel kill`", C::Stopped, Some("killed by `kobel kill`")),
         (Finished, F::Failed, "tm-0 exited\nwith code 1", C::Failed, Some("tm-0 exited with code 1")),
