@@ -7,12 +7,46 @@
 #   scripts/test.sh --matrix    only this: a session starts, runs a job and stops on every supported Flink, and on
 #                               YARN with every supported Hadoop
 #   scripts/test.sh --soak [N]  only this: N jobs, 1000, one after the other through one session
+#   scripts/test.sh --scale [N] only this: what N containers, 5000, cost a master, before a scripted YARN
+#   scripts/test.sh --fuzz [M]  only this: parsers before damaged input for M minutes, 30, on one core
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
+# fuzz MINUTES: the tests in every `fuzz.rs`, each time with other input. What fails is kept by proptest, beside
+# the test, and tried first from then on.
+fuzz() {
+    local cases=2000 rounds=0 tests=0 home binary end
+    home=$(mktemp -d)
+    # Copies: a build meanwhile must not take them away.
+    cargo test -p kobel-hadoop-rpc -p kobel-conf --lib --no-run 2>&1 | sed -n 's/.*(\(target.*\))$/\1/p' |
+        while read -r binary; do cp "$binary" "$home"; done
+    end=$((SECONDS + $1 * 60))
+    while [ "$SECONDS" -lt "$end" ]; do
+        for binary in "$home"/*; do
+            PROPTEST_CASES=$cases TMPDIR=/dev/shm nice -n 19 "$binary" --test-threads 1 fuzz:: >"$home.log" 2>&1 ||
+                { cat "$home.log" >&2; die "after $((tests * cases)) cases: $binary"; }
+            tests=$((tests + $(grep -c '^test .* ok$' "$home.log")))
+        done
+        rounds=$((rounds + 1))
+    done
+    rm -rf "$home" "$home.log"
+    say "$rounds rounds, $((tests * cases)) cases, no panic"
+}
+
 need_tools
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+if [ "${1:-}" = --fuzz ]; then
+    say "parsers before damaged input"
+    fuzz "${2:-30}"
+    exit
+fi
+
+if [ "${1:-}" = --scale ]; then
+    say "one master and many containers"
+    KOBEL_TEST_SCALE=${2:-5000} exec cargo test --release -p kobel-agent --lib -- --nocapture many_containers_are
+fi
 
 say "building"
 case ${1:-} in

@@ -7,6 +7,8 @@ pub mod dirs;
 pub mod explain;
 pub mod file;
 pub mod flink;
+#[cfg(test)]
+mod fuzz;
 pub mod hadoop;
 pub mod hosts;
 pub mod memory;

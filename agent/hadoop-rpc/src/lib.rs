@@ -7,6 +7,8 @@
 mod client;
 mod connection;
 mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod proto;
 mod retry;
 mod sasl;

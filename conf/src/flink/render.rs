@@ -69,6 +69,9 @@ fn legacy(key: &str, value: &str) -> Result<(String, String), &'static str> {
     if key.contains(": ") {
         return Err("the key has a colon before a space");
     }
+    if key.starts_with('\u{feff}') {
+        return Err("the key starts with a byte order mark");
+    }
     Ok((key.into(), value.into()))
 }
 
@@ -114,9 +117,14 @@ mod tests {
 
     #[test]
     fn what_legacy_cannot_say_is_an_error_that_names_the_key_only() {
-        for (key, value) in
-            [("k", "a#s3cret"), ("k", "s3cret\n"), ("k", ""), ("k", " s3cret"), ("k: x", "s3cret")]
-        {
+        for (key, value) in [
+            ("k", "a#s3cret"),
+            ("k", "s3cret\n"),
+            ("k", ""),
+            ("k", " s3cret"),
+            ("k: x", "s3cret"),
+            ("\u{feff}k", "s3cret"),
+        ] {
             let error = render(&map(&[(key, value)]), Dialect::Legacy).unwrap_err();
             assert!(matches!(error, ConfError::Inexpressible { .. }), "{error}");
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");

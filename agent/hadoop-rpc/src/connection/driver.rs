@@ -201,8 +201,10 @@ impl Driver {
 
     fn response(&mut self, mut frame: Bytes) -> Result<(), End> {
         let header: RpcResponseHeaderProto = wire::take(&mut frame, "response header")?;
+        let status = RpcStatusProto::try_from(header.status)
+            .map_err(|_| WireError::Unexpected(format!("status {}", header.status)))?;
         // Ids below zero come as their unsigned twins.
-        let (id, status) = (header.call_id as i32, header.status());
+        let id = header.call_id as i32;
         let waiting = self.waiting.remove(&id);
         if let Some(waiting) = &waiting {
             self.deadlines.remove(&(waiting.deadline, id));

@@ -1,3 +1,5 @@
+mod bad_servers;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI32, Ordering};
 

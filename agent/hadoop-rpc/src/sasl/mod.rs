@@ -9,6 +9,8 @@ mod layer;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod server;
 
+#[cfg(test)]
+pub(crate) use cipher::Cipher;
 pub(crate) use client::{Handshake, Step};
 pub(crate) use layer::{Layer, Opener, Sealer};
 
@@ -98,6 +100,9 @@ impl Default for Protection {
 }
 
 impl Protection {
+    /// The property of Hadoop's configuration that says which are allowed.
+    pub const KEY: &str = "hadoop.rpc.protection";
+
     /// Only these.
     pub fn only(allowed: &[Qop]) -> Self {
         Self(allowed.to_vec())
@@ -130,10 +135,17 @@ pub(crate) mod method {
     pub(crate) const SIMPLE: (&str, &str) = ("SIMPLE", "");
 }
 
-/// Both ends of a protected connection.
+/// Both ends of a connection with integrity.
 #[cfg(test)]
 pub(crate) fn layer_pair() -> (Layer, Layer) {
+    cipher_pair(None)
+}
+
+/// Both ends of a connection with privacy by this cipher, with integrity if there is none.
+#[cfg(test)]
+pub(crate) fn cipher_pair(cipher: Option<Cipher>) -> (Layer, Layer) {
     let ha1 = digest::HashA1::new([7; 16]);
-    let end = |side| Layer::new(&ha1, Qop::Integrity, None, side).expect("integrity has a layer");
+    let qop = if cipher.is_some() { Qop::Privacy } else { Qop::Integrity };
+    let end = |side| Layer::new(&ha1, qop, cipher, side).expect("both have a layer");
     (end(layer::Side::Client), end(layer::Side::Server))
 }

@@ -7,6 +7,8 @@ mod compose;
 mod convert;
 mod error;
 mod exit;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod ids;
 mod launch;
 mod master;

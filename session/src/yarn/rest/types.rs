@@ -214,8 +214,8 @@ impl From<NodeJson> for NodeReport {
             state: NodeState::from_name(&node.state),
             used: Resource::new(node.used_memory_mib, node.used_virtual_cores),
             capacity: Resource::new(
-                node.used_memory_mib + node.free_memory_mib,
-                node.used_virtual_cores + node.available_virtual_cores,
+                node.used_memory_mib.saturating_add(node.free_memory_mib),
+                node.used_virtual_cores.saturating_add(node.available_virtual_cores),
             ),
             containers: node.num_containers,
             labels: node.node_labels.0,
