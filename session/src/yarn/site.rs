@@ -8,6 +8,7 @@ use kobel_conf::{
     hadoop::{Address, HadoopConf, HadoopConfError, SiteFile},
     settings::YarnApi,
 };
+use kobel_hadoop_rpc::Protection;
 
 use super::manager::Managers;
 use crate::{Env, hadoop};
@@ -89,6 +90,20 @@ pub enum SiteError {
         /// Where that came from.
         origin: String,
     },
+    /// Calls are to be protected in a way that there is none of.
+    #[error("hadoop.rpc.protection is {value} ({origin})")]
+    Protection {
+        /// What it is.
+        value: String,
+        /// Where that came from.
+        origin: String,
+    },
+    /// HDFS encrypts what its clients write.
+    #[error("dfs.encrypt.data.transfer is true ({origin}), and kobel cannot write to such an HDFS")]
+    Encrypted {
+        /// Where that came from.
+        origin: String,
+    },
     /// One of several ResourceManagers has no address.
     #[error("{name} is not set, and yarn.resourcemanager.ha.rm-ids names {id}")]
     NoAddress {
@@ -119,7 +134,10 @@ impl Explain for SiteError {
             SiteError::NotHdfs { .. } => {
                 Some("set fs.defaultFS in core-site.xml to hdfs://HOST:PORT or hdfs://NAMESERVICE".into())
             }
-            SiteError::Secured { .. } => None,
+            SiteError::Secured { .. } | SiteError::Encrypted { .. } => None,
+            SiteError::Protection { .. } => {
+                Some("set it to authentication, integrity or privacy, or to several of these".into())
+            }
             SiteError::NoAddress { name, .. } => Some(format!("set {name} in yarn-site.xml")),
             SiteError::NoUser { .. } => Some("export HADOOP_USER_NAME=NAME".into()),
         }
@@ -208,6 +226,15 @@ impl Reader<'_> {
         let (name, value) = ("hadoop.security.authentication", self.text("hadoop.security.authentication")?);
         if !value.eq_ignore_ascii_case("simple") {
             return Err(SiteError::Secured { value, origin: self.origin(name) });
+        }
+        let (name, value) = (Protection::KEY, self.text(Protection::KEY)?);
+        if Protection::from_configured(&value).is_none() {
+            return Err(SiteError::Protection { value, origin: self.origin(name) });
+        }
+        // hdfs-native 0.14 writes a block then, and the DataNode waits for ever for its end.
+        let name = "dfs.encrypt.data.transfer";
+        if self.conf.flag(name).map_err(self.failed())? == Some(true) {
+            return Err(SiteError::Encrypted { origin: self.origin(name) });
         }
         Ok(())
     }
@@ -340,6 +367,16 @@ mod tests {
                 "fs.defaultFS=hdfs://nn hadoop.security.authentication=kerberos",
                 "",
                 "hadoop.security.authentication is kerberos",
+            ),
+            (
+                "fs.defaultFS=hdfs://nn hadoop.rpc.protection=privacy,secrecy",
+                "",
+                "hadoop.rpc.protection is privacy,secrecy (",
+            ),
+            (
+                "fs.defaultFS=hdfs://nn dfs.encrypt.data.transfer=true",
+                "",
+                "dfs.encrypt.data.transfer is true (",
             ),
             (
                 CORE,

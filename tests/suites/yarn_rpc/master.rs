@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use kobel_hadoop_rpc::{
-    Credentials, Retry, Token,
+    Credentials, Protection, Retry, Token,
     token::kind,
     yarn::{
         Allocated, Ask, Completed, ContainerExit, ContainerId, FinalStatus, Granted, Launch, MasterError,
@@ -73,7 +73,7 @@ impl Master {
         let file = PathBuf::from(std::env::var_os("HADOOP_TOKEN_FILE_LOCATION")?);
         let all = Credentials::read(&file).unwrap();
         let token = all.token_of_kind(kind::AM_RM).unwrap().clone();
-        let mut scheduler = Scheduler::new(vec![address], token, PROMPT).unwrap();
+        let mut scheduler = Scheduler::new(vec![address], token, Protection::default(), PROMPT).unwrap();
         let registered = scheduler.register(&Registration::default()).await.unwrap();
         assert!(registered.running.is_empty() && registered.largest.memory_mib > 0, "{registered:?}");
         let credentials = all.without_kind(kind::AM_RM);
@@ -81,7 +81,7 @@ impl Master {
     }
 
     fn node(&self, node: &NodeId) -> NodeManager {
-        NodeManager::new(node.clone(), self.node_tokens[node].clone(), PROMPT).unwrap()
+        NodeManager::new(node.clone(), self.node_tokens[node].clone(), Protection::default(), PROMPT).unwrap()
     }
 
     async fn finish(&mut self, said: &str) {

@@ -6,7 +6,7 @@ use super::{
     Ask, Container, ContainerExit, ContainerId, FinalStatus, Granted, Malformed, MasterError, NodeId,
     NodeReport, Resource, convert,
 };
-use crate::{Auth, Client, Config, Method, Protocol, Repeat, RpcError, Token, proto::yarn as pb};
+use crate::{Auth, Client, Config, Method, Protection, Protocol, Repeat, RpcError, Token, proto::yarn as pb};
 
 const PROTOCOL: Protocol =
     Protocol { name: "org.apache.hadoop.yarn.api.ApplicationMasterProtocolPB", version: 1 };
@@ -99,10 +99,16 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// Names the ResourceManagers, host:port each, the token of kind [`AM_RM`](crate::token::kind::AM_RM),
-    /// and the time that a call may take. Nothing is sent yet.
-    pub fn new(addresses: Vec<String>, token: Token, deadline: Duration) -> Result<Self, RpcError> {
-        let client = Client::new(Config::new(PROTOCOL, addresses, Auth::Token(token)))?;
-        Ok(Self { client, deadline, response_id: 0 })
+    /// how calls may be protected, and the time that one may take. Nothing is sent yet.
+    pub fn new(
+        addresses: Vec<String>,
+        token: Token,
+        protection: Protection,
+        deadline: Duration,
+    ) -> Result<Self, RpcError> {
+        let mut config = Config::new(PROTOCOL, addresses, Auth::Token(token));
+        config.dial.protection = protection;
+        Ok(Self { client: Client::new(config)?, deadline, response_id: 0 })
     }
 
     /// Registers the master: at its start, and after [`MasterError::NotRegistered`], when all asks and
@@ -187,7 +193,7 @@ impl Scheduler {
     }
 }
 
-fn allocated(answer: pb::AllocateResponse) -> Result<Allocated, Malformed> {
+pub(super) fn allocated(answer: pb::AllocateResponse) -> Result<Allocated, Malformed> {
     let preemption = answer.preemption.unwrap_or_default();
     let strict = preemption.strict.map(|strict| strict.container).unwrap_or_default();
     let contract = preemption.contract.map(|contract| contract.container).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use super::{ContainerExit, ContainerId, Granted, Launch, Malformed, NodeError, NodeId, convert};
-use crate::{Auth, Client, Config, Method, Protocol, Repeat, RpcError, Token, proto::yarn as pb};
+use crate::{Auth, Client, Config, Method, Protection, Protocol, Repeat, RpcError, Token, proto::yarn as pb};
 
 const PROTOCOL: Protocol =
     Protocol { name: "org.apache.hadoop.yarn.api.ContainerManagementProtocolPB", version: 1 };
@@ -89,11 +89,17 @@ pub struct NodeManager {
 }
 
 impl NodeManager {
-    /// Names the node, the token that the ResourceManager gave for it, and the time that a call may take.
-    /// Nothing is sent yet.
-    pub fn new(node: NodeId, token: Token, deadline: Duration) -> Result<Self, RpcError> {
-        let client = Client::new(Config::new(PROTOCOL, vec![node.to_string()], Auth::Token(token)))?;
-        Ok(Self { node, client, deadline })
+    /// Names the node, the token that the ResourceManager gave for it, how calls may be protected, and the
+    /// time that one may take. Nothing is sent yet.
+    pub fn new(
+        node: NodeId,
+        token: Token,
+        protection: Protection,
+        deadline: Duration,
+    ) -> Result<Self, RpcError> {
+        let mut config = Config::new(PROTOCOL, vec![node.to_string()], Auth::Token(token));
+        config.dial.protection = protection;
+        Ok(Self { node, client: Client::new(config)?, deadline })
     }
 
     /// Which node.
@@ -156,11 +162,11 @@ impl NodeManager {
     }
 }
 
-fn succeeded(ids: Vec<pb::ContainerId>) -> Result<Vec<(ContainerId, ())>, Malformed> {
+pub(super) fn succeeded(ids: Vec<pb::ContainerId>) -> Result<Vec<(ContainerId, ())>, Malformed> {
     convert::all(ids, |id| Ok((convert::container_id(Some(id))?, ())))
 }
 
-fn status(status: pb::ContainerStatus) -> Result<(ContainerId, NodeStatus), Malformed> {
+pub(super) fn status(status: pb::ContainerStatus) -> Result<(ContainerId, NodeStatus), Malformed> {
     let id = convert::container_id(status.id)?;
     let state = match status.state {
         Some(1) => NodeStatus::Starting,
@@ -174,7 +180,7 @@ fn status(status: pb::ContainerStatus) -> Result<(ContainerId, NodeStatus), Malf
 }
 
 /// Puts together what the node said of the containers asked for; of others it may say what it likes.
-fn outcomes<T>(
+pub(super) fn outcomes<T>(
     asked: impl Iterator<Item = ContainerId>,
     told: Vec<(ContainerId, T)>,
     failed: Vec<pb::ContainerFailure>,

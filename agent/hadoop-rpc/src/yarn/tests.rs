@@ -10,7 +10,7 @@ use prost::Message;
 
 use super::*;
 use crate::{
-    Auth, Effect, Retry, Token,
+    Auth, Effect, Protection, Retry, Token,
     proto::yarn as pb,
     testing::{Incoming, Reply, RpcServer, ServerConfig, vector_token},
 };
@@ -43,11 +43,12 @@ impl Peer {
     }
 
     fn scheduler(&self) -> Scheduler {
-        Scheduler::new(vec![self.address()], vector_token(), PROMPT).unwrap()
+        Scheduler::new(vec![self.address()], vector_token(), Protection::default(), PROMPT).unwrap()
     }
 
     fn node(&self) -> NodeManager {
-        NodeManager::new(self.address().parse().unwrap(), vector_token(), PROMPT).unwrap()
+        NodeManager::new(self.address().parse().unwrap(), vector_token(), Protection::default(), PROMPT)
+            .unwrap()
     }
 
     fn client(&self) -> ResourceManager {

@@ -15,7 +15,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
-use kobel_hadoop_rpc::yarn::{Launch, LocalResource, MasterError, Registration, Scheduler};
+use kobel_hadoop_rpc::{
+    Protection,
+    yarn::{Launch, LocalResource, MasterError, Registration, Scheduler},
+};
 use kobel_plan::{Attempt, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -38,6 +41,8 @@ pub trait Courier: Send + Sync + fmt::Debug {
 pub struct Master {
     /// The ResourceManager.
     pub scheduler: Scheduler,
+    /// How calls of the nodes may be protected.
+    pub protection: Protection,
     /// Where this master is reached.
     pub registration: Registration,
     /// What every worker's container runs: command, environment, files, credentials. The worker's own

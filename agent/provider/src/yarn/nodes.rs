@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kobel_hadoop_rpc::{
-    Effect, Token,
+    Effect, Protection, Token,
     yarn::{ContainerId, Granted, Launch, NodeError, NodeId, NodeManager, NodeStatus, Refusal, Signal},
 };
 
@@ -13,24 +13,32 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(20);
 
 /// The nodes by name. A token comes only once for each node, and the newest counts.
-#[derive(Debug, Default)]
-pub(super) struct Nodes(BTreeMap<NodeId, NodeManager>);
+#[derive(Debug)]
+pub(super) struct Nodes {
+    known: BTreeMap<NodeId, NodeManager>,
+    protection: Protection,
+}
 
 impl Nodes {
+    /// None yet. Their calls may be protected so.
+    pub(super) fn new(protection: Protection) -> Self {
+        Self { known: BTreeMap::new(), protection }
+    }
+
     /// Takes in a token. To be done before containers of that node are looked at.
     pub(super) fn learn(&mut self, node: NodeId, token: Token) {
-        if let Some(known) = self.0.get(&node) {
+        if let Some(known) = self.known.get(&node) {
             return known.set_token(token);
         }
-        match NodeManager::new(node.clone(), token, DEADLINE) {
-            Ok(manager) => drop(self.0.insert(node, manager)),
+        match NodeManager::new(node.clone(), token, self.protection.clone(), DEADLINE) {
+            Ok(manager) => drop(self.known.insert(node, manager)),
             Err(error) => tracing::warn!(%node, %error, "cannot make use of a node's token"),
         }
     }
 
     /// The way to a node.
     pub(super) fn get(&self, node: &NodeId) -> Option<NodeManager> {
-        self.0.get(node).cloned()
+        self.known.get(node).cloned()
     }
 }
 

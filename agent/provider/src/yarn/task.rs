@@ -53,10 +53,11 @@ pub(super) struct Task {
 impl Task {
     /// The task of a master that has registered.
     pub(super) fn new(master: Master, registered: Registered, fence: watch::Sender<Option<String>>) -> Self {
-        let Master { scheduler, registration, launch, courier, patience, pace, node_label } = master;
+        let Master { scheduler, protection, registration, launch, courier, patience, pace, node_label } =
+            master;
         let mut task = Self {
             fleet: Fleet::on(node_label),
-            nodes: Nodes::default(),
+            nodes: Nodes::new(protection),
             scheduler: Some(Box::new(scheduler)),
             registration,
             launch: Arc::new(launch),

@@ -19,7 +19,7 @@ use std::{
 
 use futures_util::FutureExt;
 use kobel_hadoop_rpc::{
-    Credentials,
+    Credentials, Protection,
     token::kind,
     yarn::{Launch, Registration, Scheduler},
 };
@@ -115,8 +115,10 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
         [] => None,
         _ => Training::of(&plan, &dir, staging, application.clone()),
     };
+    let protection = protection(&yarn)?;
     let master = Master {
-        scheduler: scheduler(&yarn, &node)?,
+        scheduler: scheduler(&yarn, &node, protection.clone())?,
+        protection,
         registration: Registration {
             host: node.host.clone(),
             port: Some(front.port),
@@ -159,12 +161,19 @@ fn beside(training: Training, provider: Arc<YarnProvider>) -> Beside {
     Box::new(move |status| async move { training.run(&provider, status).await }.boxed())
 }
 
-fn scheduler(yarn: &YarnPlan, node: &Node) -> Result<Scheduler, AgentError> {
+/// What the cluster's configuration allows: a weaker one is not agreed to, whoever offers it.
+fn protection(yarn: &YarnPlan) -> Result<Protection, AgentError> {
+    let Some(value) = yarn.hadoop.get(Protection::KEY) else { return Ok(Protection::default()) };
+    Protection::from_configured(value)
+        .ok_or_else(|| AgentError::Container(format!("{} has an unknown value: {value}", Protection::KEY)))
+}
+
+fn scheduler(yarn: &YarnPlan, node: &Node, protection: Protection) -> Result<Scheduler, AgentError> {
     let credentials = node.credentials()?;
     let token = credentials.token_of_kind(kind::AM_RM).cloned();
     let token =
         token.ok_or_else(|| AgentError::Container("YARN gave it no token to register with".into()))?;
-    Scheduler::new(yarn.scheduler.clone(), token, DEADLINE)
+    Scheduler::new(yarn.scheduler.clone(), token, protection, DEADLINE)
         .map_err(|error| AgentError::Container(chain(&error)))
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use kobel_hadoop_rpc::{
+    Protection,
     proto::yarn as pb,
     testing::{Incoming, Reply, RpcServer, ServerConfig, vector_token},
     yarn::{Launch, LocalResource, NodeId, Registration, ResourceKind, Scheduler, Visibility},
@@ -47,6 +48,8 @@ pub(super) struct State {
     pub(super) unconfirmed: u32,
     /// Nothing is answered any more.
     pub(super) silent: bool,
+    /// Containers that come with the next answer, asked for or not.
+    pub(super) unasked: Vec<pb::Container>,
     wanted: BTreeMap<i32, i32>,
     ended: Vec<pb::ContainerStatus>,
     granted: i64,
@@ -60,9 +63,13 @@ impl State {
     /// A container ends; the next heartbeat tells.
     pub(super) fn end(&mut self, number: i64, status: i32) {
         self.running.remove(&number);
-        let id = Some(id(number));
+        self.end_of(id(number), status);
+    }
+
+    /// A container is told to have ended.
+    pub(super) fn end_of(&mut self, id: pb::ContainerId, status: i32) {
         self.ended.push(pb::ContainerStatus {
-            id,
+            id: Some(id),
             state: Some(3),
             exit_status: Some(status),
             ..Default::default()
@@ -84,7 +91,7 @@ impl State {
             self.released.push(released.id());
             self.end(released.id(), -100);
         }
-        let mut allocated = Vec::new();
+        let mut allocated = std::mem::take(&mut self.unasked);
         for (priority, count) in std::mem::take(&mut self.wanted) {
             for _ in 0..count {
                 self.granted += 1;
@@ -173,7 +180,7 @@ fn node_id(node: &NodeId) -> pb::NodeId {
     pb::NodeId { host: Some(node.host.clone()), port: Some(node.port.into()) }
 }
 
-fn container(number: i64, priority: i32, node: &NodeId) -> pb::Container {
+pub(super) fn container(number: i64, priority: i32, node: &NodeId) -> pb::Container {
     let mut token = vector_token();
     token.identifier = number.to_be_bytes().to_vec();
     pb::Container {
@@ -240,7 +247,8 @@ impl World {
 
     /// The provider of a master that is as patient as this.
     pub(super) async fn open(&self, patience: Duration) -> Arc<YarnProvider> {
-        let scheduler = Scheduler::new(vec![self.rm.address().to_string()], vector_token(), PROMPT).unwrap();
+        let (rm, protection) = (vec![self.rm.address().to_string()], Protection::default());
+        let scheduler = Scheduler::new(rm, vector_token(), protection.clone(), PROMPT).unwrap();
         let root = self.dir.path();
         let marker = root.display().to_string();
         let masters =
@@ -248,6 +256,7 @@ impl World {
                 .unwrap();
         let master = Master {
             scheduler,
+            protection,
             registration: Registration {
                 host: "here".into(),
                 port: Some(1),
