@@ -22,6 +22,8 @@ mod recall;
 mod reconcile;
 mod record;
 mod run;
+#[cfg(test)]
+mod scale;
 mod servers;
 mod standing;
 mod supervisor;

@@ -12,7 +12,7 @@
 
 mod errand;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kobel_hadoop_rpc::yarn::{
@@ -46,6 +46,12 @@ pub(super) enum Effect {
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
     workers: BTreeMap<Key, Worker>,
+    /// Who waits for a container, by priority.
+    waiting: BTreeMap<i32, BTreeSet<Key>>,
+    /// Who has which container.
+    holders: BTreeMap<ContainerId, Key>,
+    /// Who waits for a container, for the file to start it with, or for its end.
+    unsettled: BTreeSet<Key>,
     profiles: Vec<Resources>,
     /// The label that nodes must have.
     node_label: Option<String>,
@@ -98,17 +104,48 @@ impl Fleet {
             return Ok(Vec::new());
         }
         self.may_follow(key)?;
-        self.workers.retain(|former, worker| former.0 != key.0 || !matches!(worker.stage, Stage::Gone));
+        let gone = self.attempts(key.0).filter(|(_, worker)| matches!(worker.stage, Stage::Gone));
+        for former in gone.map(|(former, _)| *former).collect::<Vec<_>>() {
+            self.workers.remove(&former);
+        }
         let priority = self.priority(size);
         let last = event(key, Phase::Pending);
-        self.workers.insert(key, Worker { priority, spec: None, stage: Stage::Waiting, last: last.clone() });
+        self.workers.insert(key, Worker { priority, spec: None, stage: Stage::Gone, last: last.clone() });
+        self.move_to(key, Stage::Waiting);
         self.ask(priority);
         Ok(vec![Effect::Tell(last)])
     }
 
+    /// The attempts of a worker that are in the table, in their order.
+    fn attempts(&self, id: WorkerId) -> impl Iterator<Item = (&Key, &Worker)> {
+        self.workers.range((id, Attempt::FIRST)..).take_while(move |(key, _)| key.0 == id)
+    }
+
+    /// Has a worker stand there. Thousands of workers must not be looked through for each container, so
+    /// what is asked of all of them is kept by the answer.
+    fn move_to(&mut self, key: Key, stage: Stage) {
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        if let Some(container) = worker.stage.container() {
+            self.holders.remove(&container);
+        }
+        if let Some(container) = stage.container() {
+            self.holders.insert(container, key);
+        }
+        let waiting = self.waiting.entry(worker.priority).or_default();
+        match stage {
+            Stage::Waiting => waiting.insert(key),
+            _ => waiting.remove(&key),
+        };
+        match stage {
+            Stage::Gone | Stage::Placed { leaving: false, .. } => self.unsettled.remove(&key),
+            _ => self.unsettled.insert(key),
+        };
+        worker.stage = stage;
+    }
+
     /// Attempts only rise, and one at a time is wanted.
     fn may_follow(&self, (id, attempt): Key) -> Result<(), ProviderError> {
-        for (&(_, former), worker) in self.workers.iter().filter(|(key, _)| key.0 == id) {
+        for (&(_, former), worker) in self.attempts(id) {
             if former > attempt {
                 return Err(ProviderError::Superseded { id, attempt, newer: former });
             }
@@ -131,8 +168,7 @@ impl Fleet {
 
     /// Says how many containers of a profile are still wanted.
     fn ask(&mut self, priority: i32) {
-        let waits = |worker: &&Worker| worker.priority == priority && matches!(worker.stage, Stage::Waiting);
-        let count = self.workers.values().filter(waits).count();
+        let count = self.waiting.get(&priority).map_or(0, BTreeSet::len);
         if count == 0 && self.outbox.wanted(priority, None) == 0 {
             return;
         }
@@ -188,24 +224,22 @@ impl Fleet {
         if self.holder(container.id).is_some() {
             return Vec::new();
         }
-        let waits =
-            |worker: &Worker| worker.priority == container.priority && matches!(worker.stage, Stage::Waiting);
-        let Some((key, worker)) = self.workers.iter_mut().find(|(_, worker)| waits(worker)) else {
+        let waiting = self.waiting.get(&container.priority);
+        let Some(key) = waiting.and_then(|waiting| waiting.first()).copied() else {
             tracing::info!(container = %container.id, "gives back a container that nobody waits for");
             self.outbox.release(container.id);
             return Vec::new();
         };
-        let key = *key;
-        worker.stage = Stage::Granted(Box::new(granted));
+        self.move_to(key, Stage::Granted(Box::new(granted)));
         self.start_if_ready(key)
     }
 
     fn start_if_ready(&mut self, key: Key) -> Vec<Effect> {
-        let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
+        let Some(worker) = self.workers.get(&key) else { return Vec::new() };
         let (Stage::Granted(granted), Some(spec)) = (&worker.stage, &worker.spec) else { return Vec::new() };
         let (granted, spec) = (granted.clone(), spec.clone());
         let Container { id, node, .. } = &granted.container;
-        worker.stage = Stage::Placed { container: *id, node: node.clone(), leaving: false };
+        self.move_to(key, Stage::Placed { container: *id, node: node.clone(), leaving: false });
         vec![Effect::Start(key, granted, spec)]
     }
 
@@ -231,15 +265,16 @@ impl Fleet {
         if self.is_errand(completed.id) {
             return self.errand_completed(completed);
         }
-        let Some((&key, worker)) = self.holder(completed.id) else { return Vec::new() };
+        let Some((key, worker)) = self.holder(completed.id) else { return Vec::new() };
         let leaving = matches!(worker.stage, Stage::Placed { leaving: true, .. });
         let exit = if leaving { Exit::Released } else { exit::of_container(completed) };
         self.gone(key, exit)
     }
 
     /// Who has this container.
-    fn holder(&self, id: ContainerId) -> Option<(&Key, &Worker)> {
-        self.workers.iter().find(|(_, worker)| worker.stage.container() == Some(id))
+    fn holder(&self, id: ContainerId) -> Option<(Key, &Worker)> {
+        let key = *self.holders.get(&id)?;
+        Some((key, self.workers.get(&key)?))
     }
 
     /// A container that runs and belongs to no worker of ours: a former attempt's.
@@ -252,15 +287,15 @@ impl Fleet {
 
     /// A worker is not wanted any more.
     pub(super) fn release(&mut self, key: Key) -> Vec<Effect> {
-        let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
-        match &mut worker.stage {
+        let Some(worker) = self.workers.get(&key) else { return Vec::new() };
+        match &worker.stage {
             Stage::Waiting | Stage::Granted(_) => self.give_up(key, Exit::Released),
-            Stage::Placed { container, node, leaving } if !*leaving => {
-                *leaving = true;
+            Stage::Placed { container, node, leaving: false } => {
                 // One that the node has not taken on yet is asked to go as soon as it is.
                 let runs = matches!(worker.last.phase, Phase::Running { .. });
-                let effect = Effect::Terminate(key, node.clone(), *container);
-                runs.then_some(effect).into_iter().collect()
+                let (container, node) = (*container, node.clone());
+                self.move_to(key, Stage::Placed { container, node: node.clone(), leaving: true });
+                runs.then_some(Effect::Terminate(key, node, container)).into_iter().collect()
             }
             Stage::Placed { .. } | Stage::Gone => Vec::new(),
         }
@@ -291,10 +326,10 @@ impl Fleet {
     fn gone(&mut self, key: Key, exit: Exit) -> Vec<Effect> {
         let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
         let last = event(key, Phase::Exited(exit));
-        worker.stage = Stage::Gone;
         worker.last = last.clone();
         let priority = worker.priority;
-        let is_replaced = self.workers.keys().any(|other| other.0 == key.0 && other.1 > key.1);
+        self.move_to(key, Stage::Gone);
+        let is_replaced = self.attempts(key.0).any(|(other, _)| other.1 > key.1);
         if is_replaced {
             self.workers.remove(&key);
         }
@@ -305,11 +340,8 @@ impl Fleet {
     /// A heartbeat was refused as a whole, for these asks: who waits for such a container cannot have one.
     pub(super) fn refused(&mut self, why: &str) -> Vec<Effect> {
         let asks = self.outbox.refused();
-        let waits = |worker: &Worker| {
-            matches!(worker.stage, Stage::Waiting) && asks.iter().any(|ask| ask.priority == worker.priority)
-        };
-        let keys: Vec<Key> =
-            self.workers.iter().filter(|(_, worker)| waits(worker)).map(|(key, _)| *key).collect();
+        let waiting = asks.iter().filter_map(|ask| self.waiting.get(&ask.priority));
+        let keys: Vec<Key> = waiting.flatten().copied().collect();
         let exit = || Exit::LaunchFailed { diagnostics: why.to_string() };
         let mut effects = self.errand_refused(&asks, why);
         effects.extend(keys.into_iter().flat_map(|key| self.give_up(key, exit())));
@@ -323,9 +355,7 @@ impl Fleet {
 
     /// Whether a container is being waited for.
     pub(super) fn is_waiting(&self) -> bool {
-        self.workers
-            .values()
-            .any(|worker| !matches!(worker.stage, Stage::Gone | Stage::Placed { leaving: false, .. }))
+        !self.unsettled.is_empty()
     }
 
     /// The last that happened to each worker.

@@ -31,6 +31,9 @@ use crate::{
 /// So long after the grace a worker that was not seen to go is given up: SIGKILL was sent before.
 const GIVE_UP: Duration = Duration::from_secs(15);
 
+/// So many events are dealt with before the world is told.
+const AT_ONCE: usize = 1000;
+
 /// The cluster's owner.
 pub(crate) struct Supervisor {
     plan: ClusterPlan,
@@ -183,6 +186,9 @@ impl Supervisor {
     /// Runs the cluster until it is over: no worker is left. What then is to be told, [`Self::finish`]
     /// tells.
     pub(crate) async fn run(&mut self, mut inputs: Inputs) {
+        // What comes while the last news was dealt with is dealt with together: with thousands of workers
+        // each look at them all, and each record, is dear.
+        let mut workers = inputs.workers.ready_chunks(AT_ONCE);
         loop {
             self.act().await;
             self.publish().await;
@@ -192,7 +198,11 @@ impl Supervisor {
             }
             let wake = self.next_wake();
             tokio::select! {
-                Some(event) = inputs.workers.next() => self.on_worker(&event).await,
+                Some(events) = workers.next() => {
+                    for event in &events {
+                        self.on_worker(event).await;
+                    }
+                }
                 Ok(()) = inputs.heard.changed() => {
                     let (serial, answer) = {
                         let heard = inputs.heard.borrow_and_update();

@@ -118,7 +118,7 @@ impl World {
                     self.starting.push(key);
                 }
                 Effect::Terminate(key, _, container) => {
-                    assert_eq!(self.fleet.holder(container).map(|(key, _)| *key), Some(key));
+                    assert_eq!(self.fleet.holder(container).map(|(key, _)| key), Some(key));
                 }
                 Effect::StartErrand(_) | Effect::ErrandOver(_) => panic!("nobody sent one out"),
                 Effect::Tell(WorkerEvent { id, attempt, phase, .. }) => {
