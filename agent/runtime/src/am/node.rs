@@ -66,3 +66,44 @@ impl Node {
         plan
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use kobel_conf::{Category, Explain};
+    use kobel_hadoop_rpc::testing::vector_token;
+
+    use super::*;
+
+    fn node(dir: &Path) -> Node {
+        let path = |name: &str| dir.join(name);
+        Node { dir: dir.into(), log_dir: path("log"), host: "n".into(), tokens: path("container_tokens") }
+    }
+
+    #[test]
+    fn a_token_file_that_cannot_be_used_is_named_and_one_of_yarns_mode_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = node(dir.path());
+        let credentials = Credentials { tokens: vec![(String::new(), vector_token())], secrets: vec![] };
+        let good = credentials.to_bytes();
+        let table = [
+            (None, "cannot read the token file"),
+            (Some(good[..good.len() - 3].to_vec()), "has an impossible length"),
+            (Some([b"PK\x03\x04", &good[4..]].concat()), "is not a file of Hadoop tokens"),
+            (Some([b"HDTS\x07", &good[5..]].concat()), "is of version 7"),
+        ];
+        for (bytes, expected) in table {
+            if let Some(bytes) = bytes {
+                fs::write(&node.tokens, bytes).unwrap();
+            }
+            let error = node.credentials().unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(expected) && text.contains("container_tokens"), "{text}");
+            assert_eq!(error.category(), Category::Environment);
+        }
+        fs::write(&node.tokens, &*good).unwrap();
+        fs::set_permissions(&node.tokens, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(node.credentials().unwrap(), credentials);
+    }
+}
