@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     record::Record,
-    run::{govern, log_to},
+    run::{Extras, govern, log_to},
     testing::plan,
 };
 
