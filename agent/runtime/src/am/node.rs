@@ -78,7 +78,13 @@ mod tests {
 
     fn node(dir: &Path) -> Node {
         let path = |name: &str| dir.join(name);
-        Node { dir: dir.into(), log_dir: path("log"), host: "n".into(), tokens: path("container_tokens") }
+        Node {
+            dir: dir.into(),
+            log_dir: path("log"),
+            host: "n".into(),
+            attempt: 1,
+            tokens: path("container_tokens"),
+        }
     }
 
     #[test]
