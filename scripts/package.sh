@@ -63,7 +63,7 @@ mkdir -p "$out/$name"/{bin,man/man1,completions}
 install -m 755 "$kobel" scripts/{flink,yarn-session.sh,{start,stop}-cluster.sh,{job,task}manager.sh} "$out/$name/bin"
 install -m 644 LICENSE README.md CHANGELOG.md "$out/$name"
 python3 -B scripts/package/notices.py "$target" >"$out/$name/NOTICES"
-"$kobel" man --dir "$out/$name/man/man1"
+"$kobel" man "$out/$name/man/man1"
 for shell in bash zsh fish; do
     "$kobel" completions "$shell" >"$out/$name/completions/kobel.$shell"
 done
