@@ -42,6 +42,11 @@ impl Failure {
         }))
     }
 
+    /// What went wrong, without the reasons.
+    pub(crate) fn what(&self) -> &str {
+        &self.0.what
+    }
+
     /// What kind of failure it is.
     pub(crate) fn category(&self) -> Category {
         self.0.category

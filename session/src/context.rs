@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use kobel_conf::{dirs::Dirs, settings::Settings};
+use kobel_hadoop_rpc::yarn::ApplicationId;
 use kobel_plan::ClusterName;
 
 use crate::{
     Cluster, Env,
     launch::{LaunchError, revive},
-    registry::Registry,
+    registry::{Registry, RegistryError},
+    yarn::{AdoptError, adopt},
 };
 
 /// Made once by the command line.
@@ -33,12 +35,29 @@ impl Context {
     /// The cluster of this name; the one started last, without a name. If it is not over and lost its
     /// agent, it has one again, which took over its processes.
     pub async fn find(&self, name: Option<&ClusterName>) -> Result<Cluster, LaunchError> {
-        let registry = self.registry();
         let cluster = match name {
-            Some(name) => registry.find(name)?,
-            None => registry.newest()?,
+            Some(name) => self.look_for(name).await?,
+            None => self.registry().newest()?,
         };
         revive(&self.agent, &cluster).await?;
         Ok(cluster)
+    }
+
+    /// The cluster of this name, as it is. The id of a YARN application is a name of the cluster that runs
+    /// as it, wherever that was started.
+    pub async fn look_for(&self, name: &ClusterName) -> Result<Cluster, LaunchError> {
+        let found = self.registry().find(name);
+        match (found, name.as_str().parse()) {
+            (Err(RegistryError::NoSuchCluster { .. }), Ok(id)) => Ok(self.of_application(id).await?),
+            (found, _) => Ok(found?),
+        }
+    }
+
+    /// The cluster that runs as this application of YARN: known here, or made known.
+    pub async fn of_application(&self, id: ApplicationId) -> Result<Cluster, AdoptError> {
+        match self.registry().of_application(id)? {
+            Some(known) => Ok(known),
+            None => Box::pin(adopt(self, id)).await,
+        }
     }
 }

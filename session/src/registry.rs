@@ -14,6 +14,7 @@ use std::{
 };
 
 use kobel_conf::dirs::{Dirs, ensure_private};
+use kobel_hadoop_rpc::yarn::ApplicationId;
 use kobel_plan::{
     Attempt, ClusterDir, ClusterEvent, ClusterName, ClusterPlan, ClusterState, Status, WorkerId,
 };
@@ -82,6 +83,13 @@ impl Registry {
         }
         let known = self.list()?.into_iter().map(|c| c.name).collect();
         Err(RegistryError::NoSuchCluster { name: name.clone(), known })
+    }
+
+    /// The cluster that runs, or ran, as this application of YARN, if it is known here.
+    pub fn of_application(&self, id: ApplicationId) -> Result<Option<Cluster>, RegistryError> {
+        // What cannot be read of one cluster says nothing of the others.
+        let is_it = |cluster: &Cluster| matches!(Application::of(&cluster.dir), Ok(Some(it)) if it.id == id);
+        Ok(self.list()?.into_iter().find(is_it))
     }
 
     /// The cluster that was started last and is not over; where all are over, the last of those.

@@ -158,6 +158,19 @@ impl Staging {
         self.private(format!("{APPS}/{app}")).await
     }
 
+    /// Where an application's own directory is, or would be.
+    pub fn url_of(&self, app: &AppId) -> String {
+        self.fs.url(&format!("{}/{APPS}/{app}", self.base))
+    }
+
+    /// The directory of an application that was submitted before, if it is there.
+    pub async fn existing(&self, app: &AppId) -> Result<Option<Directory>, StagingError> {
+        let path = format!("{}/{APPS}/{app}", self.base);
+        let Some(entry) = self.fs.look(&path).await? else { return Ok(None) };
+        judge_private(&entry, self.fs.user()).map_err(|source| self.unsafe_at(&path, source))?;
+        Ok(Some(Directory::new(self.fs.clone(), path)))
+    }
+
     /// A directory for what is to be kept of a cluster that is over. Its name does not hold the
     /// application's id: aggregated logs and results are told apart by cluster and time.
     pub async fn history(&self, cluster: &ClusterName, at: Timestamp) -> Result<Directory, StagingError> {

@@ -24,7 +24,7 @@ use crate::{
 pub(crate) async fn show(ctx: &Ctx, args: ConfigShowArgs) -> Result<ExitCode, Failure> {
     let list = match args.name {
         // Reading needs no agent.
-        Some(name) => ctx.session()?.registry().find(&name)?.settings()?,
+        Some(name) => ctx.session()?.look_for(&name).await?.settings()?,
         None => settings(&effective(ctx, args.cluster)?),
     };
     print(&ctx.ui, &ConfRows { list }, args.output.format)?;

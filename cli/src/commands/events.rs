@@ -20,7 +20,7 @@ pub(crate) async fn run(ctx: &Ctx, args: EventsArgs) -> Result<ExitCode, Failure
     // Reading needs no agent; to follow a cluster without one would be in vain.
     let cluster = match args.follow {
         true => context.find(Some(&args.name)).await?,
-        false => context.registry().find(&args.name)?,
+        false => context.look_for(&args.name).await?,
     };
     cluster.refresh().await?;
     let mut timeline = Timeline::of(&cluster.dir);

@@ -16,7 +16,7 @@ use crate::{
 
 /// Shows logs, and what is added to them.
 pub(crate) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<ExitCode, Failure> {
-    let cluster = ctx.session()?.registry().find(&args.name)?;
+    let cluster = ctx.session()?.look_for(&args.name).await?;
     let log_dir = cluster.plan()?.log_dir;
     if cluster.is_on_yarn() {
         if args.follow {

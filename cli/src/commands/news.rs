@@ -24,6 +24,8 @@ pub(crate) async fn follow<T>(
         // Until the agent serves its socket, and when it is gone, the record is all there is.
         if let Ok(mut statuses) = watch(cluster).await {
             while let Ok(Some(status)) = statuses.try_next().await {
+                // One that was started elsewhere may have another name there.
+                let status = Status { name: cluster.name.clone(), ..status };
                 if let ControlFlow::Break(enough) = on_status(&status) {
                     return Ok(enough);
                 }

@@ -111,7 +111,7 @@ async fn named(ctx: &Ctx, parsed: &Parsed) -> Result<Option<ClusterName>, Failur
     let context = ctx.session()?;
     if let Some(id) = parsed.value("yarnapplicationId").map(String::from).or(by_property) {
         let id = yarn_session::application_id(&id)?;
-        return Ok(Some(yarn_session::find(&context, &id)?.name));
+        return Ok(Some(context.of_application(id).await?.name));
     }
     let file = yarn_session::properties_file(&context, &FlinkChoice::Default, &[])?;
     let told = match file.application() {
@@ -122,13 +122,17 @@ async fn named(ctx: &Ctx, parsed: &Parsed) -> Result<Option<ClusterName>, Failur
         }
     };
     let Some(id) = told else { return Ok(None) };
-    if let Ok(cluster) = yarn_session::find(&context, &id)
-        && !cluster.status().await?.state.is_terminal()
-    {
-        return Ok(Some(cluster.name));
-    }
     let path = file.path().display();
-    ctx.ui.note(format_args!("note: {path} tells of {id}, which is no session that runs here"));
+    let found = match yarn_session::application_id(&id) {
+        Ok(id) => context.of_application(id).await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    let why = match found {
+        Ok(cluster) if !cluster.status().await?.state.is_terminal() => return Ok(Some(cluster.name)),
+        Ok(_) => "it is over".into(),
+        Err(failure) => failure.what().to_string(),
+    };
+    ctx.ui.note(format_args!("note: {path} tells of {id}, which is of no use: {why}"));
     Ok(None)
 }
 

@@ -11,7 +11,10 @@ use kobel_conf::{
 };
 use kobel_plan::{ClusterName, ClusterState, Status};
 use kobel_session::{
-    Cluster, ClusterSpec, Context, FlinkChoice, prepare::find_flink, spec::Override, yarn::Application,
+    Cluster, ClusterSpec, Context, FlinkChoice,
+    prepare::find_flink,
+    spec::Override,
+    yarn::{Application, ApplicationId},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -38,7 +41,7 @@ pub(super) async fn run(ctx: &Ctx, args: &[String]) -> Result<ExitCode, Failure>
             Ok(ExitCode::SUCCESS)
         }
         Request::Query => query::run(ctx).await,
-        Request::Attach { id, detached } => attach(ctx, &id, detached).await,
+        Request::Attach { id, detached } => attach(ctx, id, detached).await,
         Request::Start { spec, detached, notes } => {
             notes.iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
             start(ctx, *spec, detached).await
@@ -71,32 +74,19 @@ async fn start(ctx: &Ctx, spec: ClusterSpec, detached: bool) -> Result<ExitCode,
     if detached { session.leave(ctx) } else { session.stay(ctx, &mut signals).await }
 }
 
-async fn attach(ctx: &Ctx, id: &str, detached: bool) -> Result<ExitCode, Failure> {
+async fn attach(ctx: &Ctx, id: ApplicationId, detached: bool) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
     let mut signals = Signals::catch()?;
-    let session = Session::of(find(&context, id)?, properties_file(&context, &FlinkChoice::Default, &[])?)?;
+    let session = Session::of(
+        context.of_application(id).await?,
+        properties_file(&context, &FlinkChoice::Default, &[])?,
+    )?;
     let status = session.cluster.status().await?;
     if status.state.is_terminal() {
         return Err(failed_end(&status));
     }
     session.greet(ctx, &status);
     if detached { session.leave(ctx) } else { session.stay(ctx, &mut signals).await }
-}
-
-/// The session of this application.
-pub(super) fn find(context: &Context, id: &str) -> Result<Cluster, Failure> {
-    for cluster in context.registry().list()? {
-        // What cannot be read of one cluster says nothing of the others.
-        if let Ok(Some(application)) = Application::of(&cluster.dir)
-            && application.id.to_string() == id
-        {
-            return Ok(cluster);
-        }
-    }
-    let what = format!("{id} is no session that was started here");
-    Err(Failure::new(Category::NotFound, what)
-        .why("the state directory of this user on this machine does not know it")
-        .hint(format!("run this where it was started, or: yarn application -kill {id}")))
 }
 
 /// Where `yarn-session.sh` tells `flink` of a session.

@@ -49,6 +49,11 @@ impl StatusView {
         let mut facts = vec![("state", self.state())];
         facts.extend(s.reason.clone().map(|reason| ("reason", reason)));
         facts.extend(s.rest_url.clone().map(|url| ("web UI", url)));
+        facts.extend(
+            s.yarn
+                .as_ref()
+                .map(|yarn| ("application", format!("{} in queue {}", yarn.application_id, yarn.queue))),
+        );
         facts.extend(s.masters.iter().map(|jm| {
             let leads = if jm.leader { ", leading" } else { "" };
             let since = age(jm.since, self.now);

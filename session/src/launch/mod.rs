@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     control::{Control, ControlError},
     registry::{Cluster, RegistryError},
-    yarn::{self, Application},
+    yarn::{self, AdoptError, Application},
 };
 
 pub(crate) use local::INHERITED;
@@ -28,6 +28,9 @@ pub enum LaunchError {
     /// The record of the cluster is of no use.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// What YARN knows as this application could not be made known here.
+    #[error(transparent)]
+    Adopt(Box<AdoptError>),
     /// A file that the agent needs could not be written.
     #[error("cannot write {}", path.display())]
     File {
@@ -82,6 +85,7 @@ impl Explain for LaunchError {
     fn category(&self) -> Category {
         match self {
             LaunchError::Registry(e) => e.category(),
+            LaunchError::Adopt(e) => e.category(),
             LaunchError::File { .. } | LaunchError::Spawn { .. } | LaunchError::Refused { .. } => {
                 Category::Environment
             }
@@ -93,6 +97,7 @@ impl Explain for LaunchError {
     fn hint(&self) -> Option<String> {
         match self {
             LaunchError::Registry(e) => e.hint(),
+            LaunchError::Adopt(e) => e.hint(),
             LaunchError::File { .. } | LaunchError::Spawn { .. } => Some("kobel doctor".into()),
             LaunchError::Refused { name, .. }
             | LaunchError::Died { name, .. }
@@ -107,6 +112,12 @@ impl Explain for LaunchError {
             | LaunchError::Silent { tail, .. } => tail.clone(),
             _ => None,
         }
+    }
+}
+
+impl From<AdoptError> for LaunchError {
+    fn from(error: AdoptError) -> Self {
+        Self::Adopt(Box::new(error))
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use kobel_conf::settings::Settings;
 use kobel_hadoop_rpc::yarn::{AppReport, AppState, ApplicationId, Resource};
-use kobel_plan::ClusterDir;
+use kobel_plan::{ClusterDir, ClusterName};
 use kobel_staging::{AppId, Deadlines, Hdfs, Staging, StagingError};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub struct Application {
     pub master_mib: i64,
     /// What the master wants to see of who changes the cluster.
     pub secret: String,
+    /// What the master calls the cluster, where it has another name here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<ClusterName>,
 }
 
 /// The secret is one, and properties may be.
@@ -125,6 +129,13 @@ impl Application {
     pub(crate) async fn remove_files(&self) -> Result<(), StagingError> {
         self.staging()?.application(&self.app_id()?).await?.remove().await
     }
+}
+
+/// The user's staging directory, a path on `fs.defaultFS`; `above` is where it is to be instead of in the
+/// user's home.
+pub(crate) fn staging_dir(settings: &Settings, hdfs: &Hdfs, above: Option<&str>) -> String {
+    let above = above.unwrap_or_else(|| hdfs.home());
+    settings.staging_dir.value.clone().unwrap_or_else(|| format!("{above}/.kobel"))
 }
 
 /// The address at which a master that runs serves its front.

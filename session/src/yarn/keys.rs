@@ -9,6 +9,8 @@ use kobel_conf::{
 };
 use kobel_hadoop_rpc::yarn::LogCollection;
 
+use super::adopt::TAG;
+
 /// A key has a value that YARN does not take, or that kobel cannot bring about.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -267,7 +269,7 @@ fn number<T: FromStr>(
 
 /// kobel's own tag, then the user's.
 fn tags(conf: &FlinkConf) -> Result<Vec<String>, KeyError> {
-    let mut tags = vec!["kobel".to_string()];
+    let mut tags = vec![TAG.to_string()];
     let Some(entry) = value(conf, "yarn.tags") else { return Ok(tags) };
     let origin = || entry.origin.to_string();
     for tag in entry.value.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {

@@ -3,6 +3,7 @@
 //! Of a cluster on YARN the agent is the application's master, and its record lies in a container. Here is
 //! only what finds it again, in `yarn.json`, and what was last seen of it.
 
+mod adopt;
 pub mod application;
 mod archives;
 mod container;
@@ -16,6 +17,10 @@ mod seen;
 pub mod site;
 pub mod submit;
 
+pub use kobel_hadoop_rpc::yarn::ApplicationId;
+
+pub use adopt::AdoptError;
+pub(crate) use adopt::adopt;
 pub use application::Application;
 pub use container::Cargo;
 pub(crate) use container::in_container;

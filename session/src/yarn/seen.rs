@@ -56,10 +56,15 @@ async fn forgotten(application: &Application) -> String {
     }
 }
 
-/// Logs lie on the nodes; here is only what was fetched of them.
-async fn ask(front: &str, last: &Status) -> Result<Status, ControlError> {
+/// What the master tells, or nothing where the master of another cluster answers. Logs lie on the nodes;
+/// here is only what was fetched of them.
+async fn ask(front: &str, cluster: &Cluster, last: &Status) -> Result<Option<Status>, ControlError> {
+    let called = Application::of(&cluster.dir)?.and_then(|application| application.called);
     let told = Control::at(front)?.status().await?;
-    Ok(Status { log_dir: last.log_dir.clone(), ..told })
+    if told.name != *called.as_ref().unwrap_or(&cluster.name) {
+        return Ok(None);
+    }
+    Ok(Some(Status { name: cluster.name.clone(), log_dir: last.log_dir.clone(), ..told }))
 }
 
 /// Copies the timeline as far as the master tells it. Its file only grows, for those who follow it.
@@ -80,9 +85,9 @@ pub(crate) async fn copy_events(cluster: &Cluster) -> Result<(), RegistryError> 
 
 async fn seen(cluster: &Cluster, application: &Application, last: &Status, report: AppReport) -> Status {
     let mut status = match front(&report) {
-        Some(url) => match ask(&url, last).await {
-            Ok(told) if told.name == cluster.name => told,
-            Ok(_) => silent(last, "another cluster answers at its master's address"),
+        Some(url) => match ask(&url, cluster, last).await {
+            Ok(Some(told)) => told,
+            Ok(None) => silent(last, "another cluster answers at its master's address"),
             Err(error) => silent(last, &format!("its ApplicationMaster does not answer: {error}")),
         },
         None => fold(last, &report),
@@ -118,8 +123,7 @@ async fn wait(cluster: &Cluster, application: &Application, report: &AppReport) 
 /// The front is all there is to ask.
 async fn without_resource_manager(cluster: &Cluster, last: &Status, error: &RmError) -> Status {
     if let Some(url) = &last.rest_url
-        && let Ok(told) = ask(url, last).await
-        && told.name == cluster.name
+        && let Ok(Some(told)) = ask(url, cluster, last).await
     {
         return Status { yarn: last.yarn.clone(), ..told };
     }
@@ -169,7 +173,7 @@ fn words(report: &AppReport) -> String {
 
 /// Nothing of it runs any more.
 pub(super) fn over(last: &Status, state: ClusterState, reason: String) -> Status {
-    let mut status = Status { state, reason: Some(reason), agent: None, ..last.clone() };
+    let mut status = Status { state, reason: Some(reason), agent: None, rest_url: None, ..last.clone() };
     status.masters.clear();
     status.task_managers.running = 0;
     status.task_managers.list.clear();

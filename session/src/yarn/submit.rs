@@ -21,6 +21,7 @@ use kobel_staging::{
 
 use super::{
     Application, Asked, KeyError,
+    application::staging_dir,
     archives::{self, Wanted},
     container::{Cargo, FLINK, KOBEL},
     manager::{Managers, RmError, SubmitError},
@@ -184,8 +185,7 @@ async fn submit(
     check_sizes(&plan, &new.largest)?;
     let hdfs =
         Hdfs::new(None, &site.properties, &site.user, Deadlines::default()).map_err(StagingError::from)?;
-    let above = || asked.staging_in.as_deref().unwrap_or_else(|| hdfs.home());
-    let base = ctx.settings.staging_dir.value.clone().unwrap_or_else(|| format!("{}/.kobel", above()));
+    let base = staging_dir(&ctx.settings, &hdfs, asked.staging_in.as_deref());
     let application = Application {
         id: new.id,
         user: site.user.clone(),
@@ -195,6 +195,7 @@ async fn submit(
         hadoop: site.properties.clone(),
         master_mib: master_mib(&plan),
         secret: secret()?,
+        called: None,
     };
     // From here on it can be found, and with it all that follows.
     application.write(&claim.dir)?;
@@ -241,7 +242,7 @@ fn mib(bytes: u64) -> i64 {
     i64::try_from(bytes.div_ceil(1 << 20)).unwrap_or(i64::MAX)
 }
 
-fn master_mib(plan: &ClusterPlan) -> i64 {
+pub(super) fn master_mib(plan: &ClusterPlan) -> i64 {
     mib(plan.job_manager.process_bytes.saturating_add(AGENT.bytes()))
 }
 

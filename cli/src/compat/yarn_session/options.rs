@@ -7,6 +7,7 @@ use kobel_plan::{ClusterName, ProviderKind};
 use kobel_session::{
     ClusterSpec, FlinkChoice,
     spec::{MAX_WORKERS, Override},
+    yarn::ApplicationId,
 };
 
 use super::super::commons_cli::{Arg, Opt, Parsed, parse};
@@ -64,7 +65,7 @@ pub(super) enum Request {
     /// Show what YARN has.
     Query,
     /// Go to a session that runs.
-    Attach { id: String, detached: bool },
+    Attach { id: ApplicationId, detached: bool },
     /// Start one.
     Start { spec: Box<ClusterSpec>, detached: bool, notes: Vec<&'static str> },
 }
@@ -104,15 +105,11 @@ pub(super) fn read(args: &[String], name: ClusterName) -> Result<Request, Failur
 }
 
 /// The id as YARN writes it; that it names something is for others to find out.
-pub(in crate::compat) fn application_id(text: &str) -> Result<String, Failure> {
-    let id = text.trim();
-    let numbers = id.strip_prefix("application_").and_then(|rest| rest.split_once('_'));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match numbers {
-        Some((cluster, number)) if digits(cluster) && digits(number) => Ok(id.into()),
-        _ => Err(usage(format!("{text:?} is not the id of a YARN application"))
-            .hint("yarn-session.sh -id application_1700000000000_0001")),
-    }
+pub(in crate::compat) fn application_id(text: &str) -> Result<ApplicationId, Failure> {
+    text.trim().parse().map_err(|_| {
+        usage(format!("{text:?} is not the id of a YARN application"))
+            .hint("yarn-session.sh -id application_1700000000000_0001")
+    })
 }
 
 fn notes(parsed: &Parsed) -> Vec<&'static str> {
@@ -251,7 +248,7 @@ mod tests {
     #[test]
     fn sessions_are_attached_to_by_their_application() {
         let id = "application_1700000000000_0012".to_string();
-        let attach = |detached| Request::Attach { id: id.clone(), detached };
+        let attach = |detached| Request::Attach { id: id.parse().unwrap(), detached };
         assert_eq!(request(&format!("-id {id}")).unwrap(), attach(false));
         assert_eq!(request(&format!("-d --applicationId={id}")).unwrap(), attach(true));
         assert!(refused("-id 12").contains("not the id of a YARN application"));

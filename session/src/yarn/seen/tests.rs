@@ -106,6 +106,7 @@ async fn cluster(dir: &Path, app: App) -> (Cluster, Application) {
         hadoop: BTreeMap::new(),
         master_mib: 1024,
         secret: "s3cret".into(),
+        called: None,
     };
     let cluster = Cluster { name: ClusterName::default(), dir: ClusterDir::new(dir) };
     std::fs::write(cluster.dir.plan(), serde_json::to_vec(&plan(&dir.join("log"))).unwrap()).unwrap();
