@@ -1,6 +1,15 @@
 //! `kobel logs`.
 
-use std::{collections::BTreeMap, fs::File, io, io::Read, path::Path, process::ExitCode};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    fs::File,
+    io,
+    io::Read,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use kobel_conf::Category;
 use kobel_plan::{Role, WorkerId};
@@ -14,20 +23,14 @@ use crate::{
     ui::Ui,
 };
 
+/// Between two looks at the logs on YARN's nodes.
+const FETCH: Duration = Duration::from_secs(1);
+
 /// Shows logs, and what is added to them.
 pub(crate) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<ExitCode, Failure> {
     let cluster = ctx.session()?.look_for(&args.name).await?;
     let log_dir = cluster.plan()?.log_dir;
     if cluster.is_on_yarn() {
-        if args.follow {
-            let what = format!(
-                "the logs of {} are on YARN's nodes, and kobel cannot follow them there yet",
-                args.name
-            );
-            return Err(
-                Failure::new(Category::Environment, what).hint(format!("kobel logs {} --tail 50", args.name))
-            );
-        }
         cluster.fetch_logs().await?;
     }
     let which = which(&args.source);
@@ -53,7 +56,20 @@ pub(crate) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<ExitCode, Failure> 
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let over = async || Ok(!cluster.agent_lives()? && cluster.status().await?.state.is_terminal());
+    let fetched = Cell::new(Instant::now());
+    let over = async || {
+        if cluster.is_on_yarn() && fetched.get().elapsed() >= FETCH {
+            // A node that does not answer now may do so the next time.
+            if let Err(error) = cluster.fetch_logs().await {
+                tracing::info!(
+                    error = &error as &dyn std::error::Error,
+                    "the nodes' logs were not all fetched"
+                );
+            }
+            fetched.set(Instant::now());
+        }
+        Ok(!cluster.agent_lives()? && cluster.status().await?.state.is_terminal())
+    };
     let show = || shown.added(&mut files, &log_dir, which).map_err(unreadable);
     growing::follow(ctx, over, show).await
 }

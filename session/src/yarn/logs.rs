@@ -1,10 +1,17 @@
 //! Logs of living containers, copied from their nodes into the cluster's directory, where those of a
 //! cluster on this machine are. What a node no longer has stays as it was copied last.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    io::{self, Write},
+    os::unix::fs::FileExt,
+    path::Path,
+    time::Duration,
+};
 
 use futures_util::{TryStreamExt, future::try_join_all, stream};
 use kobel_conf::{Category, Explain, dirs::ensure_private};
+use kobel_hadoop_rpc::yarn::ContainerLog;
 use kobel_plan::ClusterDir;
 use serde::Deserialize;
 
@@ -21,6 +28,8 @@ use crate::{
 
 /// How long a node may take for a file.
 const ANSWER: Duration = Duration::from_secs(15);
+/// Of what is here already, so much is fetched again.
+const OVERLAP: u64 = 64 << 10;
 /// Files that are fetched from a node at once.
 const AT_ONCE: usize = 4;
 
@@ -85,6 +94,8 @@ struct Files {
 #[serde(rename_all = "camelCase")]
 struct FileInfo {
     file_name: String,
+    /// A number in quotes.
+    file_size: String,
 }
 
 /// Copies the logs of the containers that run.
@@ -109,30 +120,57 @@ struct Node<'a> {
 
 impl Node<'_> {
     async fn copy(&self, dir: &ClusterDir) -> Result<(), LogsError> {
-        let Some(listing) = self.get("").await? else { return Ok(()) };
+        let Some(listing) = self.get("", None).await? else { return Ok(()) };
         let listing: Listing =
             serde_json::from_slice(&listing).map_err(|_| self.not_yarn(&"the list of logs"))?;
-        let names = listing.container_logs_info.container_log_info.into_iter().map(|info| info.file_name);
+        let files = listing.container_logs_info.container_log_info;
         // YARN's own files are no log of ours, and a name of ours is no path.
-        let ours = names.filter(|name| LogFile::is_name(name));
+        let ours = files.into_iter().filter(|file| LogFile::is_name(&file.file_name));
         stream::iter(ours.map(Ok))
-            .try_for_each_concurrent(AT_ONCE, async |name| {
-                let Some(sent) = self.get(&format!("/{name}")).await? else { return Ok(()) };
-                let contents = contents(&sent).ok_or_else(|| self.not_yarn(&name))?;
-                let path = dir.logs().join(&name);
-                fsx::write_whole(&path, contents).map_err(file_error("write", path))?;
-                Ok(())
+            .try_for_each_concurrent(AT_ONCE, async |file| {
+                let size = file.file_size.parse().map_err(|_| self.not_yarn(&file.file_name))?;
+                self.bring(&dir.logs().join(&file.file_name), &file.file_name, size).await
             })
             .await
     }
 
+    /// Brings a log here: what is new of it, or all of it if what is here is not its beginning.
+    async fn bring(&self, path: &Path, name: &str, size: u64) -> Result<(), LogsError> {
+        let read = || std::fs::metadata(path).map(|meta| meta.len()).ok();
+        let here = match read() {
+            Some(here) if here == size => return Ok(()),
+            here => here.filter(|here| *here < size).unwrap_or(0),
+        };
+        // It goes on growing while it is asked for, and what overlaps shows that it is the same log.
+        let last = (here > 0).then(|| size - here + OVERLAP);
+        let Some(sent) = self.get(&format!("/{name}"), last).await? else { return Ok(()) };
+        let log = ContainerLog::parse(&sent, last).ok_or_else(|| self.not_yarn(&name))?;
+        if let Some(new) = news(path, here, &log).map_err(file_error("read", path))? {
+            let appended = fsx::private_append(path).and_then(|mut file| file.write_all(new));
+            return Ok(appended.map_err(file_error("write", path))?);
+        }
+        let whole = match last {
+            None => sent,
+            Some(_) => match self.get(&format!("/{name}"), None).await? {
+                Some(whole) => whole,
+                None => return Ok(()),
+            },
+        };
+        let log = ContainerLog::parse(&whole, None).ok_or_else(|| self.not_yarn(&name))?;
+        Ok(fsx::write_whole(path, log.bytes).map_err(file_error("write", path))?)
+    }
+
     /// What the node answers; nothing when the container is gone by now.
-    async fn get(&self, file: &str) -> Result<Option<Vec<u8>>, LogsError> {
+    async fn get(&self, file: &str, last: Option<u64>) -> Result<Option<Vec<u8>>, LogsError> {
         let (address, id) = (&self.container.node_http_address, self.container.container_id);
         let base = if address.contains("://") { address.clone() } else { format!("http://{address}") };
         let url = format!("{base}/ws/v1/node/containers/{id}/logs{file}");
         let failed = |source| LogsError::Node { what: format!("{id}{file}"), source };
         let request = self.http.get(url).query(&[("user.name", self.user)]);
+        let request = match last {
+            Some(last) => request.query(&[("size", format!("-{last}"))]),
+            None => request,
+        };
         let request = if file.is_empty() { request.header("accept", "application/json") } else { request };
         let answer = request.send().await.map_err(failed)?;
         if !answer.status().is_success() {
@@ -147,45 +185,35 @@ impl Node<'_> {
     }
 }
 
-/// The log itself, out of the frame that a NodeManager puts around it: its length stands before it.
-fn contents(sent: &[u8]) -> Option<&[u8]> {
-    const MARK: &[u8] = b"\nLogContents:\n";
-    let at = sent.windows(MARK.len()).position(|window| window == MARK)?;
-    let head = std::str::from_utf8(&sent[..at]).ok()?;
-    let length = head.lines().find_map(|line| line.strip_prefix("LogLength:"))?.trim().parse().ok()?;
-    let rest = &sent[at + MARK.len()..];
-    rest.get(..length)
+/// What of a log's last part comes behind the bytes that are here; nothing if they are not what comes before.
+fn news<'a>(path: &Path, here: u64, log: &ContainerLog<'a>) -> io::Result<Option<&'a [u8]>> {
+    if here == 0 || log.start() > here || log.length < here {
+        return Ok(None);
+    }
+    let overlap = usize::try_from(here - log.start()).unwrap_or(usize::MAX).min(log.bytes.len());
+    let mut known = vec![0; overlap];
+    std::fs::File::open(path)?.read_exact_at(&mut known, log.start())?;
+    let (old, new) = log.bytes.split_at(overlap);
+    Ok((old == known).then_some(new))
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    fn framed(log: &str) -> String {
-        format!(
-            "Container: container_1_0001_01_000001 on nm:8041\nLogAggregationType: LOCAL\n=====\n\
-             LogType:agent.log\nLogLastModifiedTime:Sat Nov 21\nLogLength:{}\nLogContents:\n{log}\
-             End of LogType:agent.log.This log file belongs to a running container\n***\n\n",
-            log.len()
-        )
-    }
-
     #[test]
-    fn a_log_comes_out_of_its_frame_whole() {
-        for log in ["", "one\n", "no line break", "\nLogContents:\nLogLength:0\nEnd of LogType:x\n", "ü\n"] {
-            assert_eq!(contents(framed(log).as_bytes()), Some(log.as_bytes()), "{log:?}");
-        }
-        for other in ["", "404", "LogLength:9\nLogContents:\nshort", "LogLength:x\nLogContents:\n"] {
-            assert_eq!(contents(other.as_bytes()), None, "{other:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_a_node_sends_gives_an_answer(sent in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = contents(&sent);
-        }
+    fn what_is_new_of_a_log_is_told_from_another_log_of_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("jm-0.1.log");
+        std::fs::write(&path, "one\ntwo\n").unwrap();
+        let news = |length, bytes: &'static str| {
+            news(&path, 8, &ContainerLog { length, bytes: bytes.as_bytes() }).unwrap().map(<[u8]>::len)
+        };
+        assert_eq!(news(14, "two\nthree\n"), Some(6));
+        assert_eq!(news(14, "one\ntwo\nthree\n"), Some(6));
+        assert_eq!(news(14, "three\n"), Some(6), "nothing overlaps");
+        assert_eq!(news(14, "TWO\nthree\n"), None, "another log");
+        assert_eq!(news(20, "three\n"), None, "a gap");
+        assert_eq!(news(4, "new\n"), None, "shorter than what is here");
     }
 }
