@@ -221,16 +221,23 @@ impl Cluster {
     /// cannot be asked, what was seen last is left.
     pub async fn refresh(&self) -> Result<(), RegistryError> {
         let Some(application) = Application::of(&self.dir)? else { return Ok(()) };
-        Box::pin(yarn::status(self, &application)).await?;
+        let status = Box::pin(yarn::status(self, &application)).await?;
+        if status.state.is_terminal() {
+            yarn::recall(self, &application).await;
+            return Ok(());
+        }
         yarn::copy_events(self).await
     }
 
-    /// Brings the logs of a cluster on YARN here, as far as its containers run.
+    /// Brings the logs of a cluster on YARN here: of its containers as far as they run, and what was kept of
+    /// one that is over.
     pub async fn fetch_logs(&self) -> Result<(), LogsError> {
-        match Application::of(&self.dir)? {
-            Some(application) if self.is_unfinished()? => yarn::copy_logs(&self.dir, &application).await,
-            _ => Ok(()),
+        let Some(application) = Application::of(&self.dir)? else { return Ok(()) };
+        if Box::pin(yarn::status(self, &application)).await?.state.is_terminal() {
+            yarn::recall(self, &application).await;
+            return Ok(());
         }
+        yarn::copy_logs(&self.dir, &application).await
     }
 
     /// Removes what a cluster on YARN that is over left on HDFS: a master that was killed could not.
@@ -375,7 +382,7 @@ impl Cluster {
     /// Removes what a former run left, except the lock and the logs.
     fn clear(&self) -> io::Result<()> {
         let dir = &self.dir;
-        for file in [dir.plan(), dir.record(), dir.events(), dir.socket()] {
+        for file in [dir.plan(), dir.record(), dir.events(), dir.socket(), yarn::recalled(dir)] {
             absent_is_fine(std::fs::remove_file(file))?;
         }
         Application::forget(dir)?;

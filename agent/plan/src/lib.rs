@@ -6,6 +6,7 @@ pub mod api;
 pub mod dirs;
 pub mod event;
 pub mod ids;
+pub mod kept;
 pub mod plan;
 pub mod status;
 pub mod worker;
@@ -14,6 +15,7 @@ pub mod yarn;
 pub use dirs::ClusterDir;
 pub use event::{ClusterEvent, EventKind};
 pub use ids::{Attempt, ClusterName, IdError, JobId, Role, WorkerId};
+pub use kept::Kept;
 pub use plan::{
     ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, HadoopPlan, JavaHome, PortChoice,
     ProviderKind, RolePlan, Wanted,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::{
     Entry, FileSystem, Progress, Source, Staged, StagingError, Visibility, names::check_name, store::SECRET,
@@ -75,7 +75,9 @@ impl Directory {
         files: &[(String, Source)],
         progress: Progress<'_>,
     ) -> Result<Vec<Staged>, StagingError> {
-        let puts = files.iter().map(|(name, source)| self.put_source(name, source, progress));
+        // Boxed, so that the compiler sees that the whole may move between threads.
+        let puts: Vec<_> =
+            files.iter().map(|(name, source)| self.put_source(name, source, progress).boxed()).collect();
         stream::iter(puts).buffered(AT_ONCE).try_collect().await
     }
 

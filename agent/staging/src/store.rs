@@ -9,7 +9,7 @@ use kobel_plan::ClusterName;
 use crate::{
     AppId, Blob, Cause, Digest, Directory, Distrust, Effect, Entry, FileSystem, FsError, Kind, Progress,
     Source, StagingError, Trust, Visibility,
-    names::{self, APPS, BLOBS, HISTORY, LEASES, PARTIAL, with_ancestors},
+    names::{self, APPS, BLOBS, HISTORY, LEASES, PARTIAL, base_name, with_ancestors},
     transfer,
     trust::judge_private,
     visibility,
@@ -176,6 +176,19 @@ impl Staging {
     pub async fn history(&self, cluster: &ClusterName, at: Timestamp) -> Result<Directory, StagingError> {
         self.prepare(HISTORY, CLOSED).await?;
         self.private(format!("{HISTORY}/{cluster}-{}", at.strftime("%Y%m%dT%H%M%S"))).await
+    }
+
+    /// What is kept of clusters of this name, the newest first.
+    pub async fn histories(&self, cluster: &ClusterName) -> Result<Vec<Directory>, StagingError> {
+        let of_cluster = |entry: &Entry| {
+            let time = base_name(&entry.path).strip_prefix(cluster.as_str())?.strip_prefix('-')?;
+            // Another cluster's name may begin with this one's.
+            (!time.contains('-') && judge_private(entry, self.fs.user()).is_ok()).then(|| entry.path.clone())
+        };
+        let dirs = self.fs.list(&format!("{}/{HISTORY}", self.base)).await?;
+        let mut paths: Vec<_> = dirs.iter().filter_map(of_cluster).collect();
+        paths.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(paths.into_iter().map(|path| Directory::new(self.fs.clone(), path)).collect())
     }
 
     async fn private(&self, name: String) -> Result<Directory, StagingError> {

@@ -8,6 +8,7 @@ use kobel_plan::{ClusterState, Status, status::YarnStatus};
 
 use super::{
     application::{Application, front},
+    history::recall,
     manager::{RmError, Sighting, Wait, Wanted},
 };
 use crate::{
@@ -38,6 +39,10 @@ pub(crate) async fn status(cluster: &Cluster, application: &Application) -> Resu
     };
     if status != last {
         cluster.remember(&status)?;
+    }
+    if status.state.is_terminal() {
+        recall(cluster, application).await;
+        return cluster.remembered();
     }
     Ok(status)
 }

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
 use kobel_hadoop_rpc::{
     Protection,
-    yarn::{Launch, LocalResource, MasterError, Registration, Scheduler},
+    yarn::{ContainerId, Launch, LocalResource, MasterError, Registration, Scheduler},
 };
 use kobel_plan::{Attempt, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,6 +36,27 @@ pub trait Courier: Send + Sync + fmt::Debug {
     async fn discard(&self, name: &str);
 }
 
+/// Keeps what is to be known of a cluster that ends: YARN forgets it.
+#[async_trait]
+pub trait Keeper: Send + Sync + fmt::Debug {
+    /// Called when no worker is left, before YARN is told that all is over, with the containers that the
+    /// workers had. What cannot be kept is no reason to stay.
+    async fn keep(&self, outcome: Outcome, words: &str, containers: &[Placed]);
+}
+
+/// A worker's container, running or gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Whose.
+    pub id: WorkerId,
+    /// Which of that worker's processes ran in it.
+    pub attempt: Attempt,
+    /// The container.
+    pub container: ContainerId,
+    /// The web address of its node, host:port.
+    pub web: String,
+}
+
 /// What a master needs to get containers.
 #[derive(Debug)]
 pub struct Master {
@@ -50,6 +71,8 @@ pub struct Master {
     pub launch: Launch,
     /// Brings the workers' own files to the nodes.
     pub courier: Arc<dyn Courier>,
+    /// Keeps what is to be known afterwards.
+    pub keeper: Arc<dyn Keeper>,
     /// How long the ResourceManager may be silent before this master must take it that another attempt
     /// was started.
     pub patience: Duration,

@@ -4,12 +4,12 @@
 mod messages;
 mod unregister;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use kobel_hadoop_rpc::{
     Retry,
     yarn::{
-        Allocated, ContainerId, Granted, Launch, LocalResource, MasterError, NodeId, Registered,
+        Allocated, Container, ContainerId, Granted, Launch, LocalResource, MasterError, NodeId, Registered,
         Registration, Scheduler,
     },
 };
@@ -21,13 +21,16 @@ use tokio::{
 };
 
 use super::{
-    Courier, Master, Pace,
+    Courier, Keeper, Master, Pace, Placed,
     errand::UnderWay,
     fleet::{Effect, Fleet, Key},
     nodes::{Nodes, chain, start, stop},
 };
 use crate::ProviderError;
 pub(super) use messages::{Ask, Step};
+
+/// So many containers are remembered for whoever wants their logs.
+const REMEMBERED: usize = 64;
 
 pub(super) struct Task {
     pub(super) fleet: Fleet,
@@ -37,6 +40,9 @@ pub(super) struct Task {
     registration: Registration,
     pub(super) launch: Arc<Launch>,
     courier: Arc<dyn Courier>,
+    keeper: Arc<dyn Keeper>,
+    /// Where workers were placed last, the newest at the end.
+    placed: VecDeque<Placed>,
     patience: Duration,
     pace: Pace,
     heard: Instant,
@@ -53,8 +59,17 @@ pub(super) struct Task {
 impl Task {
     /// The task of a master that has registered.
     pub(super) fn new(master: Master, registered: Registered, fence: watch::Sender<Option<String>>) -> Self {
-        let Master { scheduler, protection, registration, launch, courier, patience, pace, node_label } =
-            master;
+        let Master {
+            scheduler,
+            protection,
+            registration,
+            launch,
+            courier,
+            keeper,
+            patience,
+            pace,
+            node_label,
+        } = master;
         let mut task = Self {
             fleet: Fleet::on(node_label),
             nodes: Nodes::new(protection),
@@ -62,6 +77,8 @@ impl Task {
             registration,
             launch: Arc::new(launch),
             courier,
+            keeper,
+            placed: VecDeque::new(),
             // Who asks seldom hears seldom.
             patience: patience.max(2 * pace.calm),
             pace,
@@ -85,6 +102,9 @@ impl Task {
             tokio::select! {
                 ask = asks.recv() => match ask {
                     Some(Ask::Finish(outcome, words, reply)) => {
+                        if !self.unregistered {
+                            self.keeper.keep(outcome, &words, self.placed.make_contiguous()).await;
+                        }
                         let _ = reply.send(self.unregister(outcome, &words).await);
                     }
                     Some(ask) => self.answer(ask),
@@ -317,7 +337,11 @@ impl Task {
     }
 
     fn start(&mut self, key: Key, granted: Granted, spec: LocalResource) {
-        let node = self.nodes.get(&granted.container.node);
+        let Container { id: container, node, node_http, .. } = &granted.container;
+        let ((id, attempt), web) = (key, node_http.clone());
+        self.placed.push_back(Placed { id, attempt, container: *container, web });
+        self.placed.drain(..self.placed.len().saturating_sub(REMEMBERED));
+        let node = self.nodes.get(node);
         let mut launch = Launch::clone(&self.launch);
         launch.files.insert(Master::SPEC.into(), spec);
         self.steps.spawn(async move { Step::Started(key, start(node, &granted, &launch).await) });

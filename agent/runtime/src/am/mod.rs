@@ -8,6 +8,7 @@
 
 mod archives;
 mod courier;
+mod history;
 mod memory;
 mod node;
 mod training;
@@ -34,6 +35,7 @@ pub use self::training::run as train;
 use self::{
     archives::Training,
     courier::{HdfsCourier, local_resource},
+    history::History,
     node::Node,
     training::application,
 };
@@ -113,7 +115,7 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
     let missing = archives::choose(&mut plan, node.machine().as_deref(), &node.dir, &mut launch.files)?;
     let training = match missing[..] {
         [] => None,
-        _ => Training::of(&plan, &dir, staging, application.clone()),
+        _ => Training::of(&plan, &dir, staging.clone(), application.clone()),
     };
     let protection = protection(&yarn)?;
     let master = Master {
@@ -126,6 +128,7 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
         },
         launch,
         courier: Arc::new(HdfsCourier::new(application.clone())),
+        keeper: Arc::new(History::new(&plan, &yarn, staging, dir.clone())),
         patience: Duration::from_millis(yarn.patience_ms),
         pace: pace(&plan.conf),
         node_label: plan.conf.get("yarn.taskmanager.node-label").filter(|label| !label.is_empty()).cloned(),

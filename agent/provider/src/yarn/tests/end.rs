@@ -95,3 +95,19 @@ async fn a_silence_that_ends_in_time_is_forgiven() {
     assert!(matches!(phase, Phase::Running { .. }), "{phase:?}");
     assert_eq!(world.with(|state| state.asks.len()), 1);
 }
+
+#[tokio::test]
+async fn what_is_to_be_known_afterwards_is_kept_before_yarn_is_told_of_the_end() {
+    let world = World::new().await;
+    let provider = world.open(PATIENT).await;
+    let mut news = provider.watch();
+    provider.ensure(spec(0)).await.unwrap();
+    next(&mut news, &spec(0)).await;
+    provider.release(spec(0).id, Attempt::FIRST, Duration::ZERO).await.unwrap();
+    assert_eq!(next(&mut news, &spec(0)).await, Phase::Exited(Exit::Released));
+    for _ in 0..2 {
+        soon("the end", provider.finish(Outcome::Failed, "tm-0 died")).await.unwrap();
+    }
+    let kept = world.with(|state| state.kept.clone());
+    assert_eq!(kept, [("tm-0 died".into(), vec!["tm-0.1".into()], 0)]);
+}

@@ -16,8 +16,9 @@ use kobel_hadoop_rpc::{
 
 use super::yarn_exception;
 use crate::{
+    Outcome,
     local::{LocalProvider, Surroundings},
-    yarn::{Courier, Master, Pace, YarnProvider},
+    yarn::{Courier, Keeper, Master, Pace, Placed, YarnProvider},
 };
 
 /// How long the master waits for an answer.
@@ -44,6 +45,9 @@ pub(super) struct State {
     pub(super) links: Vec<String>,
     /// Names of files brought to the nodes and not taken away.
     pub(super) files: BTreeSet<String>,
+    /// The last words that were kept, with the workers whose containers were told of, and how often YARN had
+    /// been told of the end then.
+    pub(super) kept: Vec<(String, Vec<String>, usize)>,
     /// How often the end is still to be answered by "not yet".
     pub(super) unconfirmed: u32,
     /// Nothing is answered any more.
@@ -219,6 +223,17 @@ impl Courier for Porter {
     }
 }
 
+#[async_trait]
+impl Keeper for Porter {
+    async fn keep(&self, _: Outcome, words: &str, containers: &[Placed]) {
+        let workers = containers.iter().map(|placed| placed.id.attempt_name(placed.attempt)).collect();
+        let mut state = self.0.lock().unwrap();
+        // Told of before YARN is.
+        let told = state.count("finishApplicationMaster");
+        state.kept.push((words.into(), workers, told));
+    }
+}
+
 /// The peers, which end with it.
 pub(super) struct World {
     pub(super) state: Arc<Mutex<State>>,
@@ -264,6 +279,7 @@ impl World {
             },
             launch: Launch { commands: vec!["./kobel exec worker.json".into()], ..Launch::default() },
             courier: Arc::new(Porter(self.state.clone())),
+            keeper: Arc::new(Porter(self.state.clone())),
             patience,
             pace: Pace::default(),
             node_label: None,
