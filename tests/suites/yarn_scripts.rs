@@ -1,17 +1,30 @@
 //! `scripts/yarn-session.sh` and `scripts/flink` against a real YARN, as they are typed.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use kobel_kit::{
-    Flink, Lab, example_jar,
-    hadoop::{self, Setup, Shared},
-    wait,
+    Done, Flink, Lab, example_jar,
+    hadoop::{self, Hadoop, Setup, Shared},
+    kobel_binary, wait,
 };
 
 const WORD_COUNT: &str = "org.apache.flink.streaming.examples.wordcount.WordCount";
 const USER: &str = "bob";
 /// Longer than YARN takes for anything here.
 const PROMPT: Duration = Duration::from_secs(60);
+
+/// One test at a time: containers are counted.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A lab without Java and without Hadoop, but for its configuration; the properties file is in it.
 fn lab(test: &str, flink: &Flink, cluster: &Shared) -> Lab {
@@ -60,6 +73,7 @@ fn over(cluster: &Shared, id: &str) {
 #[test]
 fn a_session_is_started_used_and_ended_by_flinks_own_commands() {
     let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(Setup::yarn)) else { return };
+    let _turn = turn();
     let lab = lab("yarn-scripts", &flink, &cluster);
     let nodes = lab.script("yarn-session.sh", &["-q"]).ok();
     assert!(nodes.stdout.contains("RUNNING") && nodes.stdout.contains("totalCores"), "{}", nodes.stdout);
@@ -119,6 +133,7 @@ fn a_session_is_started_used_and_ended_by_flinks_own_commands() {
 #[test]
 fn an_attached_session_ends_with_its_client_and_one_of_elsewhere_is_refused() {
     let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(Setup::yarn)) else { return };
+    let _turn = turn();
     let lab = lab("yarn-attached", &flink, &cluster);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/yarn-session.sh");
     let client = lab.spawn(&script, &["-n", "1", "-tm", "800", "-jm", "1024", "-nm", "etl"]);
@@ -135,10 +150,127 @@ fn an_attached_session_ends_with_its_client_and_one_of_elsewhere_is_refused() {
     assert_eq!(properties_file(&lab), None);
 
     let elsewhere = lab.script("yarn-session.sh", &["-id", "application_1_0001"]).expect(1);
-    assert!(
-        elsewhere.stderr.contains("application_1_0001 is no session that was started here"),
-        "{}",
-        elsewhere.stderr
-    );
+    assert!(elsewhere.stderr.contains("YARN does not know application_1_0001"), "{}", elsewhere.stderr);
     lab.no_process_left();
+}
+
+/// A person's shell: a `PATH` with kobel's commands, a home with an installed Flink, and where YARN is. Nothing
+/// else.
+struct Shell {
+    lab: Lab,
+    home: PathBuf,
+    settings: Vec<String>,
+}
+
+impl Shell {
+    fn new(test: &str, flink: &Flink, cluster: &Shared) -> Self {
+        let lab = Lab::new(test);
+        let (bin, home) = (lab.path("bin"), lab.path("home"));
+        fs::create_dir(&bin).unwrap();
+        for script in ["flink", "yarn-session.sh"] {
+            let of_checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(script);
+            fs::copy(of_checkout, bin.join(script)).unwrap();
+        }
+        symlink(kobel_binary(), bin.join("kobel")).unwrap();
+        let installed = home.join(".local/share/kobel/flink").join(&flink.version);
+        fs::create_dir_all(installed.join("conf")).unwrap();
+        for part in ["bin", "lib", "plugins", "opt"] {
+            symlink(flink.home.join(part), installed.join(part)).unwrap();
+        }
+        for file in fs::read_dir(flink.home.join("conf")).unwrap().map(|file| file.unwrap().path()) {
+            fs::copy(&file, installed.join("conf").join(file.file_name().unwrap())).unwrap();
+        }
+        // Where one writes the properties file, no other test of this user looks.
+        let conf = fs::read_to_string(flink.home.join("conf/config.yaml")).unwrap();
+        let place = format!("{conf}\nyarn.properties-file.location: {}\n", lab.dir().display());
+        fs::write(installed.join("conf/config.yaml"), place).unwrap();
+        let jar = lab.path("WordCount.jar");
+        fs::copy(example_jar(flink), &jar).unwrap();
+        let mut named = Command::new("jar");
+        named.args(["--update", "--file"]).arg(&jar);
+        assert!(named.args(["--main-class", WORD_COUNT]).status().unwrap().success());
+        let settings = vec![
+            format!("PATH={}:/usr/bin:/bin", bin.display()),
+            format!("HOME={}", home.display()),
+            format!("HADOOP_CONF_DIR={}", cluster.conf_dir().display()),
+        ];
+        Self { lab, home, settings }
+    }
+
+    fn run(&self, line: &str) -> Done {
+        let settings = self.settings.iter().map(String::as_str);
+        let words: Vec<_> = ["-i"].into_iter().chain(settings).chain(["sh", "-c", line]).collect();
+        self.lab.spawn(Path::new("/usr/bin/env"), &words).wait()
+    }
+
+    /// What everybody else has who runs one of Flink's own commands: Java, and Hadoop's jars.
+    fn of_flink(&self, flink: &Flink, hadoop: &Hadoop, command: &str) -> String {
+        let installed = self.home.join(".local/share/kobel/flink").join(&flink.version);
+        let variable = |name: &str| std::env::var(name).unwrap_or_default();
+        format!(
+            "PATH='{}' JAVA_HOME='{}' HADOOP_CLASSPATH='{}' FLINK_LOG_DIR={} {}/bin/{command}",
+            variable("PATH"),
+            variable("JAVA_HOME"),
+            hadoop.class_path(),
+            self.lab.dir().display(),
+            installed.display(),
+        )
+    }
+
+    fn lose_state(&self) {
+        fs::remove_dir_all(self.home.join(".local/state")).unwrap();
+    }
+}
+
+#[test]
+fn a_bare_shell_does_and_a_session_is_found_again_by_its_application_and_known_after_its_end() {
+    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(Setup::yarn)) else { return };
+    let Some(hadoop) = Hadoop::from_env() else { return };
+    let _turn = turn();
+    let shell = Shell::new("yarn-shell", &flink, &cluster);
+    let started = shell.run("yarn-session.sh -n 2 -tm 800 -s 1 -d").ok();
+    let id = application(&started.stdout);
+    let run = shell.run("flink run WordCount.jar").ok();
+    println!("detached after {:?}, WordCount after {:?}", started.took, run.took);
+    let lines: Vec<_> =
+        run.stdout.lines().filter(|line| line.starts_with("Job ") || line.starts_with("Program ")).collect();
+    assert!(matches!(lines[..], [_, "Program execution finished", _, _]), "{}", run.stdout);
+
+    // By the properties file alone, and then by what is typed.
+    shell.lose_state();
+    assert!(shell.run("flink list -a").ok().stdout.contains("(FINISHED)"));
+    shell.lose_state();
+    let denied = shell.run(&format!("HADOOP_USER_NAME=mallory kobel status {id}")).expect(6);
+    assert!(denied.stderr.contains("you are mallory"), "{}", denied.stderr);
+    shell.run(&format!("kobel scale {id} --tm 1")).ok();
+    let now = shell.run(&format!("kobel status {id} -o json")).json();
+    assert_eq!((now["state"].as_str(), &now["taskManagers"]["wanted"]), (Some("Ready"), &1.into()), "{now}");
+    assert!(now["name"].as_str().unwrap().starts_with("yarn-session-"), "{now}");
+    assert!(shell.run(&format!("kobel logs {id} --jm")).ok().stdout.contains("WordCount"));
+
+    let by_flink = format!("flink run -t yarn-session -Dyarn.application.id={id} WordCount.jar");
+    let by_flink = shell.run(&shell.of_flink(&flink, &hadoop, &by_flink)).ok();
+    assert!(by_flink.stdout.contains("Program execution finished"), "{}", by_flink.stdout);
+    let stop = shell.of_flink(&flink, &hadoop, &format!("yarn-session.sh -id {id}"));
+    shell.run(&format!("echo stop | {stop}")).ok();
+    over(&cluster, &id);
+
+    let logs = shell.run(&format!("kobel logs {id} --all")).ok().stdout;
+    for file in ["agent.log", "jm-0.1.log", "tm-0.1.log", "tm-1.1.log"] {
+        assert!(logs.contains(&format!("==> {file} <==")), "{file} in: {logs}");
+    }
+    assert!(shell.run(&format!("kobel events {id}")).ok().stdout.contains("stopped by DELETE /cluster"));
+    let after = shell.run(&format!("kobel status {id} -o json")).expect(3).json();
+    assert_eq!(
+        (after["state"].as_str(), &after["jobs"]["finished"]),
+        (Some("Stopped"), &2.into()),
+        "{after}"
+    );
+    let user = &cluster.hdfs().superuser;
+    let kept = cluster.hdfs().list(&format!("/user/{user}/.kobel/history"));
+    assert!(kept.iter().all(|dir| dir["permission"] == "700" && !dir.to_string().contains(&id)), "{kept:?}");
+    shell.lose_state();
+    let gone = shell.run(&format!("kobel status {id}")).expect(4);
+    assert!(gone.stderr.contains("is over: FINISHED, stopped by DELETE /cluster"), "{}", gone.stderr);
+    shell.lab.no_process_left();
 }

@@ -126,8 +126,15 @@ on_each_flink! {
 
         let logs = lab.kobel(&["logs", "wc"]).ok().stdout;
         assert!(logs.contains("==> jm-0.1.log <==") && logs.contains("==> tm-0.1.log <=="), "{logs}");
-        lab.kobel(&["logs", "wc", "-f"]).expect(5);
+        let following = lab.spawn_kobel(&["logs", "wc", "-f", "--jm", "--tail", "0"]);
+        let again = lab.kobel(&["run", "--cluster", "wc", "-c", WORD_COUNT, jar.to_str().unwrap()]).ok();
+        assert!(again.stdout.contains("Program execution finished"), "{}", again.stdout);
+        wait::until("what the JobManager logs of the job", PROMPT, || match following.stdout() {
+            text if text.contains("switched from state RUNNING to FINISHED") => Ok(()),
+            text => Err(text),
+        });
         lab.kobel(&["stop", "wc"]).ok();
+        following.wait().ok();
         assert_eq!(lab.kobel(&["logs", "wc", "--agent"]).ok().stdout.matches("jm-0.1 runs").count(), 1, "they stay");
         let over = status(&lab);
         assert_eq!((over["state"].as_str(), over["reason"].as_str()), (Some("Stopped"), Some("stopped by `kobel stop`")));

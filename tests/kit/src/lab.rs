@@ -156,7 +156,7 @@ pub(crate) fn fresh_dir(prefix: &str) -> PathBuf {
 }
 
 /// The kobel under test: `KOBEL_BIN`, else the one beside this test's own binary.
-fn kobel_binary() -> PathBuf {
+pub fn kobel_binary() -> PathBuf {
     if let Some(path) = env::var_os("KOBEL_BIN") {
         return path.into();
     }

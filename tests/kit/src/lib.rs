@@ -15,7 +15,7 @@ pub mod wait;
 
 pub use artifacts::{Flink, compile_job, example_jar};
 pub use command::{Done, Running};
-pub use lab::Lab;
+pub use lab::{Lab, kobel_binary};
 
 /// Makes one test per supported Flink out of a function that takes a [`Flink`].
 #[macro_export]
