@@ -18,7 +18,7 @@ use crate::{
     java::{self, JavaError},
     spec::{ClusterSpec, FlinkChoice},
     train,
-    yarn::{self, KeyError, Site, SiteError},
+    yarn::{self, Cargo, KeyError, ShipError, Site, SiteError},
 };
 
 /// No plan could be made.
@@ -56,6 +56,9 @@ pub enum PrepareError {
     /// What is asked of YARN is not to be had.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Something cannot be shipped to YARN's nodes.
+    #[error(transparent)]
+    Ship(#[from] ShipError),
     /// What was asked makes no cluster.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -104,6 +107,7 @@ impl Explain for PrepareError {
             PrepareError::Conf(e) => e.hint(),
             PrepareError::Hadoop(e) => e.hint(),
             PrepareError::Site(e) => e.hint(),
+            PrepareError::Ship(e) => e.hint(),
             PrepareError::Compile(e) => e.hint(),
             PrepareError::Key(e) => e.hint(),
             PrepareError::Place { .. } => Some("KOBEL_STATE_DIR=DIR kobel start".into()),
@@ -172,7 +176,11 @@ fn prepare_for_yarn(
     let mut compiled = compile::compile(inputs)?;
     yarn::Asked::of(&compiled.conf, site.file_system())?;
     compiled.notes.extend(yarn::notes(&compiled.conf));
-    compiled.cargo = Some(yarn::in_container(&mut compiled.plan, site));
+    let (shipped, class_path) = yarn::find_shipped(&compiled.conf)?;
+    let cargo = yarn::in_container(&mut compiled.plan, site);
+    // Behind Hadoop's: an archive of classes fits a class path only from its beginning on.
+    compiled.plan.hadoop.class_path.extend(class_path);
+    compiled.cargo = Some(Cargo { shipped, ..cargo });
     Ok(compiled)
 }
 

@@ -26,6 +26,8 @@ pub struct ClusterSpec {
     pub jm_memory: Option<u64>,
     /// YARN's queue: `--queue`.
     pub queue: Option<String>,
+    /// Files, directories and archives for every container, on YARN: `--ship`.
+    pub ship: Vec<PathBuf>,
     /// Flink's configuration directory: `--conf`.
     pub conf_dir: Option<PathBuf>,
     /// `-D key=value`, in order; the last one of a key wins.
@@ -45,6 +47,7 @@ impl ClusterSpec {
             tm_memory: None,
             jm_memory: None,
             queue: None,
+            ship: Vec::new(),
             conf_dir: None,
             overrides: Vec::new(),
         }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -97,7 +98,10 @@ on_each_flink! {
     fn a_session_comes_serves_grows_and_goes(flink: Flink) {
         let Some(yarn) = Yarn::get() else { return };
         let lab = yarn.lab("yarn", &flink);
-        let started = start(&lab, &["--tm", "2"]).ok();
+        lab.file("deps/words.txt", "shipped\n");
+        let pack = ["-czf", "data.tgz", "-C", "deps", "words.txt"];
+        lab.spawn(Path::new("/usr/bin/tar"), &pack).wait().ok();
+        let started = start(&lab, &["--tm", "2", "--ship", "deps", "--ship", "data.tgz"]).ok();
         println!("ready after {:?}", started.took);
         let now = status(&lab);
         assert_eq!((now["state"].as_str(), now["provider"].as_str()), (Some("Ready"), Some("yarn")), "{now}");
@@ -127,8 +131,17 @@ on_each_flink! {
         let logs = lab.kobel(&["logs", "wc"]).ok().stdout;
         assert!(logs.contains("==> jm-0.1.log <==") && logs.contains("==> tm-0.1.log <=="), "{logs}");
         let following = lab.spawn_kobel(&["logs", "wc", "-f", "--jm", "--tail", "0"]);
-        let again = lab.kobel(&["run", "--cluster", "wc", "-c", WORD_COUNT, jar.to_str().unwrap()]).ok();
-        assert!(again.stdout.contains("Program execution finished"), "{}", again.stdout);
+        // What was shipped lies in the directory that JobManager and TaskManagers work in.
+        for input in ["deps/words.txt", "data.tgz/words.txt"] {
+            let output = lab.path("counted").join(input);
+            lab.kobel(&[
+                "run", "--cluster", "wc", "-c", WORD_COUNT, jar.to_str().unwrap(),
+                "--input", input, "--output", output.to_str().unwrap(),
+            ]).ok();
+            let counts: String = lab.files(output.strip_prefix(lab.dir()).unwrap().to_str().unwrap())
+                .iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+            assert!(counts.contains("(shipped,1)"), "{input}: {counts}");
+        }
         wait::until("what the JobManager logs of the job", PROMPT, || match following.stdout() {
             text if text.contains("switched from state RUNNING to FINISHED") => Ok(()),
             text => Err(text),

@@ -40,6 +40,9 @@ pub(crate) struct ClusterArgs {
     /// YARN's queue, with --on yarn [default: yarn.queue, or YARN's own choice]
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
+    /// A file, directory, or archive to unpack, for every container, with --on yarn; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ship: Vec<PathBuf>,
     /// A Flink option; beats everything else, and may be repeated
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<Override>,

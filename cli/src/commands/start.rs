@@ -41,6 +41,10 @@ pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, 
         let what = format!("--queue is YARN's, and provider {provider} has none");
         return Err(Failure::new(Category::Usage, what).hint("kobel start --on yarn --queue NAME"));
     }
+    if !args.ship.is_empty() && provider != ProviderKind::Yarn {
+        let what = format!("--ship is for YARN's nodes, and provider {provider} has none");
+        return Err(Failure::new(Category::Usage, what).hint("kobel start --on yarn --ship PATH"));
+    }
     if args.provider == Provider::Hosts {
         let what = format!("provider {provider} is not in this version of kobel: it comes with a later one");
         return Err(Failure::new(Category::Environment, what).hint("kobel start --on local"));
@@ -53,6 +57,7 @@ pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, 
         tm_memory: args.tm_mem.map(|size| size.bytes()),
         jm_memory: args.jm_mem.map(|size| size.bytes()),
         queue: args.queue,
+        ship: args.ship,
         conf_dir: args.conf,
         overrides: args.properties,
         ..ClusterSpec::local(name)

@@ -1,5 +1,7 @@
 //! Flink's configuration in layers, the last one wins: its file, kobel's settings, flags, `-D`.
 
+use std::path::PathBuf;
+
 use kobel_conf::flink::{FlinkConf, Note, Origin, Release, upgrade};
 
 use super::{CompileError, Inputs};
@@ -95,12 +97,24 @@ fn flags(inputs: &Inputs<'_>) -> FlinkConf {
         ("taskmanager.memory.process.size", "--tm-mem", spec.tm_memory.map(size)),
         ("jobmanager.memory.process.size", "--jm-mem", spec.jm_memory.map(size)),
         ("yarn.application.queue", "--queue", spec.queue.clone()),
+        ("yarn.ship-files", "--ship", shipped(&spec.ship, false)),
+        ("yarn.ship-archives", "--ship", shipped(&spec.ship, true)),
     ];
     let mut layer = FlinkConf::new();
     for (key, flag, value) in all {
         value.map(|value| layer.set(key, value, Origin::Flag(flag.into())));
     }
     layer
+}
+
+/// Flink's list of those that are, or are not, to be unpacked.
+fn shipped(paths: &[PathBuf], archives: bool) -> Option<String> {
+    const UNPACKED: [&str; 4] = [".tar.gz", ".tgz", ".tar", ".zip"];
+    let texts = paths.iter().map(|path| path.to_string_lossy());
+    let of_kind =
+        texts.filter(|text| UNPACKED.iter().any(|end| text.to_lowercase().ends_with(end)) == archives);
+    let all: Vec<_> = of_kind.collect();
+    (!all.is_empty()).then(|| all.join(";"))
 }
 
 fn dynamic(overrides: &[Override], notes: &mut Vec<String>) -> Result<FlinkConf, CompileError> {

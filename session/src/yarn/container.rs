@@ -9,7 +9,7 @@ use kobel_conf::hadoop::{SiteFile, render};
 use kobel_plan::{ClusterPlan, FlinkHome, HadoopPlan, Launch, PortChoice};
 use kobel_staging::Source;
 
-use super::Site;
+use super::{Shipped, Site};
 
 /// The link to kobel's own program.
 pub(super) const KOBEL: &str = "kobel";
@@ -29,6 +29,8 @@ pub struct Cargo {
     pub flink: FlinkHome,
     /// The directory of the user's logging configuration.
     pub conf_dir: PathBuf,
+    /// What of the user's goes there too.
+    pub shipped: Vec<Shipped>,
     /// Where it goes.
     pub site: Site,
 }
@@ -55,7 +57,7 @@ pub(crate) fn in_container(plan: &mut ClusterPlan, site: Site) -> Cargo {
             role.env.entry(name.into()).or_insert_with(|| value.into());
         }
     }
-    Cargo { flink, conf_dir, site }
+    Cargo { flink, conf_dir, shipped: Vec::new(), site }
 }
 
 fn lib() -> PathBuf {

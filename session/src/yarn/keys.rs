@@ -130,7 +130,13 @@ const KEYS: &[(&str, Fate)] = &[
     ("yarn.modify.acls", Honoured),
     ("yarn.per-job-cluster.include-user-jar", Moot(NO_USER_JAR)),
     ("yarn.properties-file.location", Honoured),
-    ("yarn.provided.lib.dirs", Honoured),
+    (
+        "yarn.provided.lib.dirs",
+        Refused {
+            but: "",
+            why: "Flink's lib and plugins are uploaded once and shared without it; further jars go by --ship",
+        },
+    ),
     ("yarn.provided.usrlib.dir", Refused { but: "", why: NO_USER_JAR }),
     ("yarn.rolled-logs.exclude-pattern", Honoured),
     ("yarn.rolled-logs.include-pattern", Honoured),

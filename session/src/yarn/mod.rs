@@ -15,6 +15,7 @@ pub mod manager;
 pub mod rest;
 pub mod rpc;
 mod seen;
+mod ship;
 pub mod site;
 pub mod submit;
 
@@ -32,5 +33,7 @@ pub(crate) use keys::{Asked, notes};
 pub use logs::LogsError;
 pub(crate) use logs::copy_logs;
 pub(crate) use seen::{copy_events, status};
+pub(crate) use ship::find as find_shipped;
+pub use ship::{How, ShipError, Shipped};
 pub use site::{Site, SiteError};
 pub use submit::{Stage, StartError, start};

@@ -20,7 +20,7 @@ use kobel_staging::{
 };
 
 use super::{
-    Application, Asked, KeyError,
+    Application, Asked, How, KeyError, Shipped,
     application::staging_dir,
     archives::{self, Wanted},
     container::{Cargo, FLINK, KOBEL},
@@ -288,27 +288,45 @@ impl Shipment<'_> {
             (self.on_stage)(Stage::Uploading { sent, of });
         };
         let (links, files): (Vec<_>, Vec<_>) = self.cargo.files().into_iter().unzip();
+        let shipped = self.shipped().await?;
         let archives = async {
             match archives {
                 Some(wanted) => wanted.look(&self.staging, &app, &directory).await.map(Some),
                 None => Ok(None),
             }
         };
-        let (flink, kobel, files, archives) = futures_util::future::try_join4(
+        let (flink, kobel, (files, staged), archives) = futures_util::future::try_join4(
             self.staging.ensure(&flink, &app, &progress),
             self.staging.ensure(&kobel, &app, &progress),
-            directory.put_all(&files, &|_| ()),
+            futures_util::future::try_join(
+                directory.put_all(&files, &|_| ()),
+                directory.put_all(&shipped, &progress),
+            ),
             archives,
         )
         .await?;
+        let users = self.cargo.shipped.iter().zip(&staged).map(|(it, staged)| {
+            let archive = it.how != How::File;
+            (it.link.clone(), RemoteFile { archive, ..of_application(staged) })
+        });
         let own = links.into_iter().zip(files.iter().map(of_application));
         let shared = [
             (FLINK.to_string(), RemoteFile { archive: true, ..of_everybody(&flink) }),
             (KOBEL.to_string(), of_everybody(&kobel)),
         ];
-        yarn.worker_files = shared.into_iter().chain(own).collect();
+        yarn.worker_files = shared.into_iter().chain(own).chain(users).collect();
         yarn.archives = archives;
         Ok(directory)
+    }
+
+    /// What of the user's is uploaded, by its names there.
+    async fn shipped(&self) -> Result<Vec<(String, Source)>, StartError> {
+        let shipped = self.cargo.shipped.clone();
+        let read = move || {
+            let named = |(number, it): (usize, &Shipped)| Ok((it.name(number), it.source()?));
+            shipped.iter().enumerate().map(named).collect::<Result<_, BlobError>>()
+        };
+        read_in_thread(read).await
     }
 
     /// Flink's distribution and kobel's own program, by their digests.
@@ -316,14 +334,18 @@ impl Shipment<'_> {
         let digests = Digests::new(ctx.dirs.cache.join("digests"));
         let ((lib, plugins), kobel) = (self.cargo.directories(), ctx.agent.clone());
         let read = move || Ok((digests.distribution(&lib, &plugins)?, digests.file(&kobel)?));
-        let read: Result<_, BlobError> = tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
-            Err(BlobError::Read {
-                what: "what is to be uploaded".into(),
-                source: std::io::Error::other(error),
-            })
-        });
-        Ok(read?)
+        read_in_thread(read).await
     }
+}
+
+/// Reads files of this machine where that holds up nobody.
+async fn read_in_thread<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, StartError> {
+    let read: Result<_, BlobError> = tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
+        Err(BlobError::Read { what: "what is to be uploaded".into(), source: std::io::Error::other(error) })
+    });
+    Ok(read?)
 }
 
 pub(super) fn of_everybody(staged: &Staged) -> RemoteFile {

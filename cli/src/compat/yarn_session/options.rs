@@ -47,6 +47,7 @@ yarn-session.sh [OPTIONS]: starts a Flink session on YARN, or attaches to one
   -tm, --taskManagerMemory M    memory of a TaskManager's container; a bare number is MB
   -jm, --jobManagerMemory M     memory of the JobManager; a bare number is MB
   -d,  --detached               return when the session is ready, and leave it running
+  -t,  --ship PATH              a file or directory for every container, jars on the class path; repeatable
   -nm, --name S                 the application's name
   -qu, --queue Q                YARN's queue
   -nl, --nodeLabel L            YARN's node label
@@ -71,10 +72,8 @@ pub(super) enum Request {
 }
 
 /// Options that would change what is done, and cannot be honoured: refused by name rather than dropped.
-const NOT_YET: &[(&str, &str, &str)] = &[
-    ("ship", "-t: shipping files is not built yet", "put them on HDFS, or the classes into the job's jar"),
-    ("zookeeperNamespace", "-z: there is no high availability yet", "leave -z out"),
-];
+const NOT_YET: &[(&str, &str, &str)] =
+    &[("zookeeperNamespace", "-z: there is no high availability yet", "leave -z out")];
 
 /// Reads the command line; `name` is what kobel is to call a session that is started.
 pub(super) fn read(args: &[String], name: ClusterName) -> Result<Request, Failure> {
@@ -128,8 +127,11 @@ fn spec(parsed: &Parsed, name: ClusterName) -> Result<ClusterSpec, Failure> {
         let value = parsed.value(option)?;
         Some(Ok(Override { key: (*key).into(), value: value.into() }))
     });
+    // As they are: what Flink's -t ships, it does not unpack.
+    let shipped = Some(parsed.values("ship").join(";")).filter(|paths| !paths.is_empty());
+    let shipped = shipped.map(|value| Ok(Override { key: "yarn.ship-files".into(), value }));
     let given = parsed.values("D");
-    let overrides = by_option.chain(given.iter().map(|text| text.parse::<Override>()));
+    let overrides = by_option.chain(shipped).chain(given.iter().map(|text| text.parse::<Override>()));
     Ok(ClusterSpec {
         provider: ProviderKind::Yarn,
         flink: flink(parsed.value("jar"))?,
@@ -230,6 +232,11 @@ mod tests {
 
     #[test]
     fn what_yarn_is_to_know_becomes_its_key_and_a_property_beats_it() {
+        let (spec, _) = started("-t a.jar -t lib -Da=b");
+        assert_eq!(
+            (spec.overrides[0].key.as_str(), spec.overrides[0].value.as_str()),
+            ("yarn.ship-files", "a.jar;lib")
+        );
         let (spec, _) = started("-nm etl -qu fast -nl gpu -at Flink -Dyarn.application.name=other -D a=b=c");
         assert_eq!(spec.queue.as_deref(), Some("fast"));
         let pairs: Vec<_> = spec.overrides.iter().map(|o| (o.key.as_str(), o.value.as_str())).collect();
@@ -264,7 +271,6 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_named() {
         for (line, word) in [
-            ("-t lib", "-t: shipping"),
             ("-z ns", "-z: there is no"),
             ("-m host:8081", "-m host:8081"),
             ("-n -1", "-n -1: expected a number from 0"),
