@@ -2,7 +2,6 @@
 //! killed is killed for all: one test has a cluster at a time. Each prints its figure.
 
 mod cycles;
-mod launches;
 mod orphans;
 mod processes;
 mod scheduling;
@@ -26,13 +25,9 @@ const USER: &str = "ann";
 const SOON: Duration = Duration::from_secs(90);
 const SIZES: [&str; 6] = ["--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"];
 
-/// Containers outlive their NodeManager, masters may die often, and memory is watched.
+/// Containers outlive their NodeManager, and masters may die often.
 fn setup() -> Setup {
-    Setup::yarn()
-        .node_recovery()
-        .set(Site::Yarn, "yarn.resourcemanager.am.max-attempts", "20")
-        .set(Site::Yarn, "yarn.nodemanager.pmem-check-enabled", "true")
-        .set(Site::Yarn, "yarn.nodemanager.container-monitor.interval-ms", "500")
+    Setup::yarn().node_recovery().set(Site::Yarn, "yarn.resourcemanager.am.max-attempts", "20")
 }
 
 /// One test at a time, whichever cluster it has.

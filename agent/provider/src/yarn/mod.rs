@@ -38,7 +38,7 @@ pub trait Courier: Send + Sync + fmt::Debug {
 
 /// Keeps what is to be known of a cluster that ends: YARN forgets it.
 #[async_trait]
-pub trait Keeper: Send + Sync + fmt::Debug {
+pub trait Historian: Send + Sync + fmt::Debug {
     /// Called when no worker is left, before YARN is told that all is over, with the containers that the
     /// workers had. What cannot be kept is no reason to stay.
     async fn keep(&self, outcome: Outcome, words: &str, containers: &[Placed]);
@@ -72,7 +72,7 @@ pub struct Master {
     /// Brings the workers' own files to the nodes.
     pub courier: Arc<dyn Courier>,
     /// Keeps what is to be known afterwards.
-    pub keeper: Arc<dyn Keeper>,
+    pub historian: Arc<dyn Historian>,
     /// How long the ResourceManager may be silent before this master must take it that another attempt
     /// was started.
     pub patience: Duration,

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    Courier, Keeper, Master, Pace, Placed,
+    Courier, Historian, Master, Pace, Placed,
     errand::UnderWay,
     fleet::{Effect, Fleet, Key},
     nodes::{Nodes, chain, start, stop},
@@ -40,7 +40,7 @@ pub(super) struct Task {
     registration: Registration,
     pub(super) launch: Arc<Launch>,
     courier: Arc<dyn Courier>,
-    keeper: Arc<dyn Keeper>,
+    historian: Arc<dyn Historian>,
     /// Where workers were placed last, the newest at the end.
     placed: VecDeque<Placed>,
     patience: Duration,
@@ -65,7 +65,7 @@ impl Task {
             registration,
             launch,
             courier,
-            keeper,
+            historian,
             patience,
             pace,
             node_label,
@@ -77,7 +77,7 @@ impl Task {
             registration,
             launch: Arc::new(launch),
             courier,
-            keeper,
+            historian,
             placed: VecDeque::new(),
             // Who asks seldom hears seldom.
             patience: patience.max(2 * pace.calm),
@@ -103,7 +103,7 @@ impl Task {
                 ask = asks.recv() => match ask {
                     Some(Ask::Finish(outcome, words, reply)) => {
                         if !self.unregistered {
-                            self.keeper.keep(outcome, &words, self.placed.make_contiguous()).await;
+                            self.historian.keep(outcome, &words, self.placed.make_contiguous()).await;
                         }
                         let _ = reply.send(self.unregister(outcome, &words).await);
                     }

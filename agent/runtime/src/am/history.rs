@@ -18,7 +18,7 @@ use kobel_plan::{
 };
 use kobel_provider::{
     Outcome,
-    yarn::{Keeper, Placed},
+    yarn::{Historian, Placed},
 };
 use kobel_staging::{Source, Staging, StagingError};
 use serde::Deserialize;
@@ -59,7 +59,7 @@ struct Record {
 }
 
 #[async_trait]
-impl Keeper for History {
+impl Historian for History {
     async fn keep(&self, outcome: Outcome, words: &str, containers: &[Placed]) {
         match tokio::time::timeout(WITHIN, self.write(outcome, words, containers)).await {
             Ok(Ok(url)) => tracing::info!(url, "timeline and logs are kept"),

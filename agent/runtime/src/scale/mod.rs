@@ -22,8 +22,9 @@ use kobel_hadoop_rpc::{
 };
 use kobel_plan::{ClusterDir, ProviderKind};
 use kobel_provider::{
+    Outcome,
     local::{LocalProvider, Surroundings},
-    yarn::{Courier, Master, Pace, YarnProvider},
+    yarn::{Courier, Historian, Master, Pace, Placed, YarnProvider},
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::json;
@@ -98,6 +99,7 @@ fn master(rm: &str) -> Master {
             ..Launch::default()
         },
         courier: Arc::new(Nobody),
+        historian: Arc::new(Nobody),
         patience: PATIENCE,
         pace: Pace::default(),
         node_label: None,
@@ -112,6 +114,11 @@ fn somewhere(name: &str, size: i64) -> LocalResource {
         kind: ResourceKind::File,
         visibility: Visibility::Application,
     }
+}
+
+#[async_trait]
+impl Historian for Nobody {
+    async fn keep(&self, _: Outcome, _: &str, _: &[Placed]) {}
 }
 
 /// Takes the time that HDFS takes.

@@ -18,7 +18,7 @@ use super::yarn_exception;
 use crate::{
     Outcome,
     local::{LocalProvider, Surroundings},
-    yarn::{Courier, Keeper, Master, Pace, Placed, YarnProvider},
+    yarn::{Courier, Historian, Master, Pace, Placed, YarnProvider},
 };
 
 /// How long the master waits for an answer.
@@ -224,7 +224,7 @@ impl Courier for Porter {
 }
 
 #[async_trait]
-impl Keeper for Porter {
+impl Historian for Porter {
     async fn keep(&self, _: Outcome, words: &str, containers: &[Placed]) {
         let workers = containers.iter().map(|placed| placed.id.attempt_name(placed.attempt)).collect();
         let mut state = self.0.lock().unwrap();
@@ -279,7 +279,7 @@ impl World {
             },
             launch: Launch { commands: vec!["./kobel exec worker.json".into()], ..Launch::default() },
             courier: Arc::new(Porter(self.state.clone())),
-            keeper: Arc::new(Porter(self.state.clone())),
+            historian: Arc::new(Porter(self.state.clone())),
             patience,
             pace: Pace::default(),
             node_label: None,
