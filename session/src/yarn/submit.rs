@@ -1,13 +1,18 @@
 //! Starting a cluster on YARN: what its nodes need goes to HDFS, and an application to the ResourceManager.
 
+mod error;
+
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use kobel_conf::{Category, Explain, dirs::ensure_private, units::MemorySize};
+use kobel_conf::{dirs::ensure_private, settings::Settings, units::MemorySize};
 use kobel_hadoop_rpc::yarn::{
     Launch, LocalResource, Master, Resource, ResourceKind, Submission, UrlError, Visibility,
 };
@@ -20,13 +25,15 @@ use kobel_staging::{
 };
 
 use super::{
-    Application, Asked, How, KeyError, Shipped,
+    Application, Asked, How, Shipped,
     application::staging_dir,
     archives::{self, Wanted},
     container::{Cargo, FLINK, KOBEL},
-    manager::{Managers, RmError, SubmitError},
+    manager::Managers,
     seen::over,
 };
+pub use error::StartError;
+
 use crate::{
     Compiled, Context,
     compile::AGENT,
@@ -40,81 +47,6 @@ const COMMAND: &str = "./kobel am 1><LOG_DIR>/agent.out 2><LOG_DIR>/agent.err";
 const DECISION: Duration = Duration::from_secs(60);
 /// What Flink's own client calls its applications.
 const KIND: &str = "Apache Flink";
-
-/// An application could not be submitted.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The cluster's directory is of no use.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A file of the cluster cannot be written.
-    #[error("cannot write {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The ResourceManager gave no id.
-    #[error(transparent)]
-    Rm(#[from] RmError),
-    /// The ResourceManager did not take it.
-    #[error(transparent)]
-    Submit(#[from] SubmitError),
-    /// What is to be uploaded cannot be read.
-    #[error(transparent)]
-    Blob(#[from] BlobError),
-    /// HDFS did not take what the nodes need.
-    #[error(transparent)]
-    Staging(#[from] StagingError),
-    /// A node cannot be told where a file is.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// A container is larger than YARN gives out.
-    #[error("a {} of {size} does not fit: YARN gives out containers up to {largest}", role.noun())]
-    TooLarge {
-        /// Whose.
-        role: Role,
-        /// Its container.
-        size: MemorySize,
-        /// The largest.
-        largest: MemorySize,
-    },
-    /// What is asked of YARN is not to be had.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// There is no randomness for a secret.
-    #[error("the system gives no random numbers")]
-    Random(#[source] std::io::Error),
-}
-
-impl Explain for StartError {
-    fn category(&self) -> Category {
-        match self {
-            StartError::Registry(e) => e.category(),
-            StartError::Rm(e) => e.category(),
-            StartError::Submit(e) => e.category(),
-            StartError::Blob(e) => e.category(),
-            StartError::Staging(e) => e.category(),
-            StartError::Key(e) => e.category(),
-            _ => Category::Environment,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            StartError::Registry(e) => e.hint(),
-            StartError::Rm(e) => e.hint(),
-            StartError::Submit(e) => e.hint(),
-            StartError::Blob(e) => e.hint(),
-            StartError::Staging(e) => e.hint(),
-            StartError::Key(e) => e.hint(),
-            StartError::TooLarge { role: Role::JobManager, .. } => Some("--jm-mem 1g".into()),
-            StartError::TooLarge { role: Role::TaskManager, .. } => Some("--tm-mem 1g".into()),
-            _ => None,
-        }
-    }
-}
 
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +132,9 @@ async fn submit(
     // From here on it can be found, and with it all that follows.
     application.write(&claim.dir)?;
     on_stage(Stage::Looking);
-    let shipment = Shipment { application: &application, cargo, staging: application.staging()?, on_stage };
+    let Settings { staging_shared, staging_trusted_owners, .. } = &ctx.settings;
+    let staging = Staging::new(Arc::new(hdfs), &base, &staging_shared.value, &staging_trusted_owners.value);
+    let shipment = Shipment { application: &application, cargo, staging, on_stage };
     let mut yarn = YarnPlan {
         application_id: new.id.to_string(),
         user: site.user.clone(),

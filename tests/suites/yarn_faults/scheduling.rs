@@ -1,6 +1,6 @@
-//! Rows 6, 9 and 30: YARN's daemons are killed and slowed down under a session.
+//! Rows 6 and 9: YARN's daemons are killed under a session.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kobel_kit::{Flink, wait};
 
@@ -13,7 +13,6 @@ fn a_session_does_not_notice_that_daemons_of_yarn_are_killed() {
     let session = Session::start(&cluster, &lab, &["--tm", "2"]);
     node_managers_killed(&session);
     resource_manager_killed_while_containers_are_pending(&session);
-    containers_that_are_not_wanted_any_more(&session);
     session.stop();
 }
 
@@ -62,43 +61,6 @@ fn resource_manager_killed_while_containers_are_pending(session: &Session<'_>) {
     println!(
         "row 9: ResourceManager killed with 2 containers pending: filled {filled:?} after it is back, 0 restarts"
     );
-}
-
-/// Asked for, and taken back before and while they are handed out.
-fn containers_that_are_not_wanted_any_more(session: &Session<'_>) {
-    let (before, yarn) = (session.tms(), session.cluster.yarn());
-    yarn.node_managers.iter().for_each(|node| node.pause());
-    let grown = session.lab.spawn_kobel(&["scale", "wc", "--tm", "9"]);
-    pending(session, 5);
-    yarn.resource_manager.pause();
-    let shrunk = session.lab.spawn_kobel(&["scale", "wc", "--tm", "4"]);
-    wait::until("the master knows", SOON, || {
-        let status = session.status();
-        if status["taskManagers"]["wanted"] == 4 { Ok(()) } else { Err(status.to_string()) }
-    });
-    // What is pending goes out with the nodes' first heartbeats, before the master's next can say no.
-    yarn.node_managers.iter().for_each(|node| node.resume());
-    yarn.resource_manager.resume();
-    let (since, mut most, mut longest) = (Instant::now(), 0, Duration::ZERO);
-    wait::until("the ResourceManager has handled it", SOON, || {
-        let (held, waiting) = (session.held(), waiting(session));
-        most = held.max(most);
-        if held > 5 {
-            longest = since.elapsed();
-        }
-        // Long enough to see what comes late.
-        let quiet = since.elapsed() > Duration::from_secs(6);
-        if held == 5 && waiting == 0 && quiet {
-            Ok(())
-        } else {
-            Err(format!("{held} held, {waiting} pending"))
-        }
-    });
-    assert!(longest < Duration::from_secs(5), "{longest:?}");
-    assert_eq!(session.tms(), before, "none was started for nothing, none was stopped");
-    shrunk.wait().ok();
-    drop(grown);
-    println!("row 30: 5 of 9 taken back: {} more than wanted were held, for {longest:?}", most - 5);
 }
 
 /// Containers that YARN has been asked for and has not given.
