@@ -71,8 +71,13 @@ fn daemons_that_are_killed_or_paused_come_back() {
     }
     let name_node = &cluster.hdfs().name_node;
     name_node.pause();
-    let state = fs::read_to_string(format!("/proc/{}/stat", name_node.pid())).unwrap();
-    assert!(state.contains(") T "), "{state}");
+    // The signal is sent, and heard a moment later.
+    wait::until("it is stopped", Duration::from_secs(5), || {
+        match fs::read_to_string(format!("/proc/{}/stat", name_node.pid())).unwrap() {
+            state if state.contains(") T ") => Ok(()),
+            state => Err(state),
+        }
+    });
     name_node.resume();
     assert_eq!(cluster.hdfs().read("/user/alice/kept"), "kept");
     assert_eq!(cluster.yarn().nodes().len(), 2);
