@@ -1,5 +1,6 @@
 //! `kobel exec`: what runs in a worker's container. It makes the worker's process of the file that the
-//! agent sent, stays with it, and ends as it ended.
+//! agent sent, stays with it, and ends as it ended. Should it be killed itself, its worker dies with it: YARN takes
+//! the container for over then, and its node does not look for what is left of it in every case.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,7 @@ use tokio::{
 use crate::{
     ProviderError, capped, evicted,
     furnish::{Node, furnish},
+    leash,
 };
 
 /// Variables of the container that the worker gets too: what YARN says of it, and where the node's
@@ -42,14 +44,15 @@ const INHERITED: [&str; 16] = [
 ];
 
 /// Runs the worker of this file in the present directory and returns what to exit with: its code, or 128
-/// and the number of the signal that ended it.
-pub fn exec(spec: &Path) -> Result<u8, ProviderError> {
+/// and the number of the signal that ended it. `leash` is kobel's own program, which leashes the worker; it must be
+/// called on the main thread.
+pub fn exec(spec: &Path, leash: &Path) -> Result<u8, ProviderError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ProviderError::io("set up", "the runtime"))?;
     let spec = read(spec)?;
-    let place = Place::of_container()?;
+    let place = Place::of_container(leash)?;
     runtime.block_on(run(&spec, &place))
 }
 
@@ -61,6 +64,7 @@ fn read(path: &Path) -> Result<WorkerSpec, ProviderError> {
 
 /// Where this container is.
 struct Place {
+    leash: PathBuf,
     dir: PathBuf,
     log_dir: PathBuf,
     node: Node,
@@ -68,7 +72,7 @@ struct Place {
 }
 
 impl Place {
-    fn of_container() -> Result<Self, ProviderError> {
+    fn of_container(leash: &Path) -> Result<Self, ProviderError> {
         let dir = std::env::current_dir().map_err(ProviderError::io("find", "the present directory"))?;
         let env: BTreeMap<_, _> =
             INHERITED.iter().filter_map(|name| Some((name.to_string(), std::env::var(name).ok()?))).collect();
@@ -76,7 +80,7 @@ impl Place {
         let log_dir = log_dirs.split(',').next().filter(|dir| !dir.is_empty());
         let log_dir = log_dir.map_or_else(|| dir.join("log"), PathBuf::from);
         let node = Node::here(&dir, &log_dir, |name| std::env::var(name).ok());
-        Ok(Self { dir, log_dir, node, env })
+        Ok(Self { leash: leash.into(), dir, log_dir, node, env })
     }
 }
 
@@ -111,7 +115,12 @@ async fn live(spec: &WorkerSpec, place: &Place) -> Result<ExitStatus, ProviderEr
 fn spawn(spec: &WorkerSpec, place: &Place) -> Result<Child, ProviderError> {
     let Launch { program, args, env } = &spec.launch;
     let program = place.node.fill(program);
-    Command::new(&program)
+    // The leash could only say so to the worker's own output.
+    fs::metadata(&program).map_err(ProviderError::io("start", &program))?;
+    Command::new(&place.leash)
+        .args(leash::ARGS)
+        .arg(std::process::id().to_string())
+        .arg(&program)
         .args(args.iter().map(|arg| place.node.fill(arg)))
         .env_clear()
         .envs(&place.env)

@@ -7,6 +7,9 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 /// What stands between kobel's program and the number of the parent, the program and its arguments.
 pub const ARGS: [&str; 2] = ["exec", "--leash"];
 
+/// This program itself, whatever became of its file.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
 /// Becomes this program, and dies when `parent` does, by whatever means. Returns only why it could not.
 ///
 /// The kernel sends the signal when the *thread* ends that started us (`prctl(2)`, `PR_SET_PDEATHSIG`):

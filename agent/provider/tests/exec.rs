@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[test]
 fn as_exec() {
     if let Some(spec) = std::env::var_os(SPEC) {
-        match kobel_provider::exec::exec(spec.as_ref()) {
+        match kobel_provider::exec::exec(spec.as_ref(), "./leash".as_ref()) {
             Ok(code) => std::process::exit(code.into()),
             Err(error) => {
                 eprintln!("{error}");
@@ -53,6 +53,10 @@ impl Container {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("logs")).unwrap();
+        // It is told what to run behind two words and a number, and here it is told nothing else.
+        let leash = dir.path().join("leash");
+        fs::write(&leash, "#!/bin/sh\nshift 3\nexec \"$@\"\n").unwrap();
+        fs::set_permissions(&leash, fs::Permissions::from_mode(0o700)).unwrap();
         Self(dir)
     }
 

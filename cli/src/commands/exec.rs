@@ -2,6 +2,8 @@
 
 use std::{error::Error, process::ExitCode};
 
+use kobel_agent::leash;
+
 use crate::args::ExecArgs;
 
 /// Runs it and ends as it ends.
@@ -14,8 +16,8 @@ pub(super) fn run(args: &ExecArgs) -> ExitCode {
         };
     }
     match args.leash {
-        Some(parent) => failed(&kobel_agent::leash::become_leashed(parent, program, rest)),
-        None => match kobel_agent::exec::exec(program.as_ref()) {
+        Some(parent) => failed(&leash::become_leashed(parent, program, rest)),
+        None => match kobel_agent::exec::exec(program.as_ref(), leash::THIS_PROGRAM.as_ref()) {
             Ok(code) => ExitCode::from(code),
             Err(error) => failed(&error),
         },
