@@ -100,8 +100,15 @@ impl Lab {
     /// Starts any program in the lab's environment.
     pub fn spawn(&self, program: &Path, args: &[&str]) -> Running {
         let n = self.count.fetch_add(1, Ordering::Relaxed);
-        let mut command = Command::new(program);
-        command.args(args).current_dir(&self.dir).env_clear().envs(self.envs.iter().cloned());
+        // A test that runs in the background of a shell would hand on that Ctrl-C is ignored.
+        let mut command = Command::new("/usr/bin/env");
+        command
+            .arg("--default-signal=INT")
+            .arg(program)
+            .args(args)
+            .current_dir(&self.dir)
+            .env_clear()
+            .envs(self.envs.iter().cloned());
         command.env("KOBEL_BIN", kobel_binary());
         Running::spawn(command, self.dir.join("out").join(format!("{n:03}")))
     }

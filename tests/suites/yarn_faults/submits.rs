@@ -38,6 +38,7 @@ fn a_submit_that_is_cut_leaves_nothing_that_is_not_found() {
     let (Some(flink), Some((_turn, cluster))) = (Flink::v1(), shared()) else { return };
     let lab = lab(&cluster, "cut", &flink);
     for step in STEPS {
+        lab.kobel(&["rm", "wc"]);
         let starting = lab.spawn_kobel(&start_with(&["--tm", "0"]));
         until_it(step, &cluster, &lab);
         starting.signal("KILL");
@@ -57,6 +58,8 @@ fn a_submit_that_is_cut_leaves_nothing_that_is_not_found() {
     println!("row 21: kill -9 at {} steps of a submit: 0 orphans after gc, never 2 clusters", STEPS.len());
     let mut slowest = Duration::ZERO;
     for (step, (signal, code)) in STEPS.iter().zip([("TERM", 143), ("INT", 130)].into_iter().cycle()) {
+        // What it wrote last time would look like a step reached.
+        lab.kobel(&["rm", "wc"]);
         let starting = lab.spawn_kobel(&start_with(&["--tm", "0"]));
         until_it(step, &cluster, &lab);
         let since = Instant::now();
