@@ -76,18 +76,21 @@ async fn replace(cluster: &Cluster, wave: &[WorkerId], progress: &Progress) -> R
     .await?
 }
 
-/// The workers' process ids.
-fn processes(status: &Status) -> BTreeMap<WorkerId, u32> {
-    let jms = status.masters.iter().filter_map(|jm| Some((jm.id, jm.pid?)));
-    let tms = status.task_managers.list.iter().filter_map(|tm| Some((tm.id, tm.pid?)));
-    jms.chain(tms).collect()
+/// What tells a worker's process from the one before it: its number where that is known, or its container.
+type Process = (Option<u32>, Option<String>);
+
+/// The workers' processes, of which something is known.
+fn processes(status: &Status) -> BTreeMap<WorkerId, Process> {
+    let jms = status.masters.iter().map(|jm| (jm.id, (jm.pid, jm.container.clone())));
+    let tms = status.task_managers.list.iter().map(|tm| (tm.id, (tm.pid, tm.container.clone())));
+    jms.chain(tms).filter(|(_, process)| *process != (None, None)).collect()
 }
 
 /// Whether the cluster is ready and each of these has another process, or never will.
 fn verdict(
     status: &Status,
     wave: &[WorkerId],
-    former: &BTreeMap<WorkerId, u32>,
+    former: &BTreeMap<WorkerId, Process>,
 ) -> Option<Result<(), Failure>> {
     if status.state.is_terminal() || news::is_abandoned(status) {
         return Some(Err(failed_end(status)));
@@ -120,8 +123,20 @@ mod tests {
     #[test]
     fn replaced_is_who_has_another_process() {
         let (status, wave) = (ready(), [WorkerId::tm(0)]);
-        let told = |former| verdict(&status, &wave, &BTreeMap::from([(WorkerId::tm(0), former)])).is_some();
-        assert!(!told(4712), "the same process");
-        assert!(told(4799));
+        let told = |pid: Option<u32>, container: Option<&str>| {
+            let former = (pid, container.map(String::from));
+            verdict(&status, &wave, &BTreeMap::from([(WorkerId::tm(0), former)])).is_some()
+        };
+        assert!(!told(Some(4712), None), "the same process");
+        assert!(told(Some(4799), None));
+        // Where processes have no numbers.
+        let mut status = status.clone();
+        let tm = &mut status.task_managers.list[0];
+        (tm.pid, tm.container) = (None, Some("container_2".into()));
+        let told = |container: &str| {
+            let former = (None, Some(container.to_string()));
+            verdict(&status, &wave, &BTreeMap::from([(WorkerId::tm(0), former)])).is_some()
+        };
+        assert!(!told("container_2") && told("container_1"));
     }
 }
