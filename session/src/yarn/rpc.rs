@@ -37,12 +37,7 @@ impl RmRpc {
     fn failed(&self, call: Call, error: ClientError) -> RmError {
         match error {
             ClientError::NoSuchApplication { message } => RmError::NotFound { call, message },
-            // What is wrapped in a plain YarnException is told by its words alone
-            // (`ClientRMService.verifyUserAccessForRMApp`).
-            ClientError::Refused { message, .. } if message.contains("cannot perform operation") => {
-                RmError::Denied { call, user: self.user.clone(), message }
-            }
-            ClientError::Refused { class, message } => RmError::Rejected { call, exception: class, message },
+            ClientError::Refused { class, message } => RmError::refused(call, &self.user, class, message),
             ClientError::Malformed(source) => {
                 RmError::NotYarn { call, address: self.port.active().into(), found: source.to_string() }
             }

@@ -155,7 +155,28 @@ pub enum RmError {
     },
 }
 
+/// What the ResourceManager says to who may not use a queue (`RMAppManager`), or not touch an application
+/// (`ClientRMService.verifyUserAccessForRMApp`): under no exception of its own, and on its web as a 400.
+const DENIALS: [&str; 2] = ["does not have permission to submit", "cannot perform operation"];
+
+/// A message without the names of the exceptions that it was wrapped in.
+fn without_classes(message: &str) -> &str {
+    let is_class = |text: &str| text.contains('.') && !text.contains(' ');
+    match message.split_once(": ") {
+        Some((class, rest)) if is_class(class) => without_classes(rest),
+        _ => message,
+    }
+}
+
 impl RmError {
+    /// It refused, in these words.
+    pub(in crate::yarn) fn refused(call: Call, user: &str, exception: String, message: String) -> Self {
+        match DENIALS.iter().any(|denial| message.contains(denial)) {
+            true => RmError::Denied { call, user: user.into(), message: without_classes(&message).into() },
+            false => RmError::Rejected { call, exception, message },
+        }
+    }
+
     /// Whether the call took effect all the same.
     pub fn effect(&self) -> Effect {
         match self {

@@ -230,6 +230,12 @@ async fn refusals_are_told_apart() {
     assert!(matches!(error, RmError::SubmissionsOff { .. }), "{error}");
     let error = new(refusal(403, "ForbiddenException", "java.lang.Exception: Default static user")).await;
     assert!(matches!(&error, RmError::Denied { user, .. } if user == "alice"), "{error}");
+    // Of a queue.
+    let words = "User alice does not have permission to submit application_1_0001 to queue root.q";
+    let wrapped = format!("java.lang.Exception: org.apache.hadoop.security.AccessControlException: {words}");
+    let error = new(refusal(400, "BadRequestException", &wrapped)).await;
+    assert_eq!(error.category(), Category::Denied, "{error}");
+    assert!(error.to_string().ends_with(&format!(": {words}")), "{error}");
     let error =
         new(refusal(400, "BadRequestException", "Requested more memory than configured max\n\tat x")).await;
     assert!(error.to_string().ends_with("Requested more memory than configured max"), "{error}");

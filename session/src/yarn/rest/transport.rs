@@ -204,7 +204,7 @@ impl RmRest {
             _ => match (words, refusal) {
                 (Some(message), _) if status == StatusCode::NOT_FOUND => RmError::NotFound { call, message },
                 (Some(message), Some(RemoteException { exception, .. })) => {
-                    RmError::Rejected { call, exception, message }
+                    RmError::refused(call, &self.user, exception, message)
                 }
                 _ => not_yarn(&call, &address, status, &body),
             },
