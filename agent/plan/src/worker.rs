@@ -128,6 +128,13 @@ pub enum Phase {
 pub enum Exit {
     /// It ended by itself with this code.
     Code(i32),
+    /// It ended by itself with this code, not 0, where only who ran it can read its logs.
+    Failed {
+        /// The code.
+        code: i32,
+        /// Its last words.
+        words: String,
+    },
     /// A signal ended it that was not ours.
     Signal(i32),
     /// The kernel or the node killed it for its memory.
@@ -151,6 +158,7 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exit::Code(code) => write!(f, "exited with code {code}"),
+            Exit::Failed { code, words } => write!(f, "exited with code {code}: {words}"),
             Exit::Signal(signal) => write!(f, "killed by signal {signal}"),
             Exit::OutOfMemory => f.write_str("killed for its memory"),
             Exit::Preempted => f.write_str("preempted"),

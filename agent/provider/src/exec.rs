@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     ProviderError, capped, evicted,
     furnish::{Node, furnish},
-    leash,
+    last_words, leash,
 };
 
 /// Variables of the container that the worker gets too: what YARN says of it, and where the node's
@@ -42,6 +42,9 @@ const INHERITED: [&str; 16] = [
     "TZ",
     "USER",
 ];
+
+/// How a line begins, on standard error, that says why the container failed.
+pub const WORDS: &str = "kobel: ";
 
 /// Runs the worker of this file in the present directory and returns what to exit with: its code, or 128
 /// and the number of the signal that ended it. `leash` is kobel's own program, which leashes the worker; it must be
@@ -88,6 +91,9 @@ async fn run(spec: &WorkerSpec, place: &Place) -> Result<u8, ProviderError> {
     fs::create_dir_all(&place.log_dir)
         .map_err(ProviderError::io("create directory", place.log_dir.display()))?;
     let status = live(spec, place).await;
+    if let Ok(status) = &status {
+        repeat_last_words(spec, place, *status);
+    }
     match fs::remove_dir_all(place.dir.join("tmp")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(%error, "could not remove the temporary directory");
@@ -95,6 +101,17 @@ async fn run(spec: &WorkerSpec, place: &Place) -> Result<u8, ProviderError> {
         _ => {}
     }
     status.map(exit_code)
+}
+
+/// What goes to standard error here is what the node shows of a container that failed, and all that the
+/// agent hears of it.
+fn repeat_last_words(spec: &WorkerSpec, place: &Place, status: ExitStatus) {
+    if status.code().is_none_or(|code| code == 0) {
+        return;
+    }
+    if let Some((line, file)) = last_words(&place.log_dir, spec.id, spec.attempt) {
+        eprintln!("{WORDS}{line} ({file})");
+    }
 }
 
 /// From the first file to the last words.

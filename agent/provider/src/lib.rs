@@ -13,6 +13,7 @@ pub mod exec;
 mod furnish;
 pub mod leash;
 pub mod local;
+mod words;
 pub mod yarn;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ use kobel_plan::{Attempt, Phase, ProviderKind, Resources, WorkerEvent, WorkerId,
 pub use error::ProviderError;
 pub use evicted::evicted;
 pub use furnish::Node;
+pub use words::last_words;
 
 /// Gets, watches and releases worker processes. The same agent runs over every implementation, and
 /// [`contract`] holds them to what is said here.

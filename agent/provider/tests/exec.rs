@@ -220,3 +220,25 @@ fn what_cannot_be_started_is_said() {
     assert!(words.contains("could not start /opt/java/bin/java"), "{words}");
     assert!(!container.path().join("tmp").exists());
 }
+
+/// It is what YARN hands to the agent, which cannot read the logs of another node.
+#[test]
+fn of_a_worker_that_fails_the_last_words_are_repeated() {
+    let cases = [
+        ("echo 'Unrecognized option: -Xfoo' >&2; exit 1", "kobel: Unrecognized option: -Xfoo (tm-0.1.err)"),
+        ("echo 'Caused by: x.Y: full' > logs/tm-0.1.log; exit 239", "kobel: x.Y: full (tm-0.1.log)"),
+        ("echo all is well >&2; exit 0", ""),
+        ("echo told >&2; kill -9 $$", ""),
+    ];
+    for (end, expected) in cases {
+        let container = Container::new();
+        let mut exec = container.start(&script(end));
+        exec.end();
+        let words = std::io::read_to_string(exec.0.stderr.take().unwrap()).unwrap();
+        assert_eq!(
+            words.lines().find(|line| line.starts_with("kobel: ")).unwrap_or_default(),
+            expected,
+            "{end}"
+        );
+    }
+}

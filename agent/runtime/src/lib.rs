@@ -29,7 +29,6 @@ mod standing;
 mod supervisor;
 #[cfg(test)]
 mod testing;
-mod words;
 
 pub use am::{run as run_master, train};
 pub use error::AgentError;

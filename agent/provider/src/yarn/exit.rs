@@ -3,6 +3,8 @@
 use kobel_hadoop_rpc::yarn::{Completed, ContainerExit};
 use kobel_plan::Exit;
 
+use crate::exec::WORDS;
+
 /// The true cause as far as YARN tells it.
 pub(super) fn of_container(completed: &Completed) -> Exit {
     let told = || match completed.diagnostics.trim() {
@@ -10,7 +12,11 @@ pub(super) fn of_container(completed: &Completed) -> Exit {
         diagnostics => diagnostics.to_string(),
     };
     match completed.exit {
-        ContainerExit::Code(code) => completed.exit.signal().map_or(Exit::Code(code), Exit::Signal),
+        ContainerExit::Code(code) => match (completed.exit.signal(), last_words(&completed.diagnostics)) {
+            (Some(signal), _) => Exit::Signal(signal),
+            (None, Some(words)) => Exit::Failed { code, words },
+            (None, None) => Exit::Code(code),
+        },
         ContainerExit::OverMemory | ContainerExit::OverVirtualMemory => Exit::OutOfMemory,
         ContainerExit::Preempted => Exit::Preempted,
         // -100 without our asking: the ResourceManager lost the node. The process may be alive.
@@ -18,6 +24,13 @@ pub(super) fn of_container(completed: &Completed) -> Exit {
         ContainerExit::NeverLaunched => Exit::LaunchFailed { diagnostics: told() },
         _ => Exit::Unknown(told()),
     }
+}
+
+/// What `kobel exec` said last: the node hands on the end of what was written to a file called `*stderr*`
+/// (`yarn.nodemanager.container.stderr.pattern`).
+fn last_words(diagnostics: &str) -> Option<String> {
+    let words = diagnostics.lines().rev().find_map(|line| line.trim().strip_prefix(WORDS))?;
+    Some(words.to_string())
 }
 
 #[cfg(test)]
@@ -67,5 +80,16 @@ mod tests {
         let words = "File does not exist: hdfs://nn/kobel";
         assert_eq!(of(-1000, words), Exit::LaunchFailed { diagnostics: words.into() });
         assert_eq!(of(-106, words), Exit::Unknown(words.into()));
+    }
+
+    #[test]
+    fn of_a_process_that_failed_its_last_words_are_told() {
+        let diagnostics = "[2026-11-21 12:00:00.000]Exception from container-launch.\nExit code: 1\n\n\
+            Last 4096 bytes of prelaunch.err :\nLast 4096 bytes of kobel.stderr :\n\
+            kobel: Unrecognized option: -Xfoo (tm-0.1.err)\n\n\n";
+        let words = "Unrecognized option: -Xfoo (tm-0.1.err)".into();
+        assert_eq!(of(1, diagnostics), Exit::Failed { code: 1, words });
+        assert_eq!(of(137, diagnostics), Exit::Signal(9));
+        assert_eq!(of(1, "Exit code: 1"), Exit::Code(1));
     }
 }

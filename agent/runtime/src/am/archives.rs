@@ -141,7 +141,7 @@ impl Training {
 
     fn errand(&self) -> Errand {
         Errand {
-            command: format!("./kobel exec --train {PLAN} 1><LOG_DIR>/kobel.out 2><LOG_DIR>/kobel.err"),
+            command: format!("./kobel exec --train {PLAN} 1><LOG_DIR>/kobel.stdout 2><LOG_DIR>/kobel.stderr"),
             files: [(PLAN.to_string(), self.plan.clone())].into(),
             size: self.size,
             within: ROOM,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use kobel_flink::{JobManagerPorts, worker_spec};
 use kobel_plan::{Attempt, EventKind, Exit, Phase, Role, WorkerEvent, WorkerId, WorkerSpec};
+use kobel_provider::last_words;
 
 use super::{GIVE_UP, Supervisor};
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
     recall::Note,
     reconcile::{Action, Decision, End, Worker, is_wanted},
     record::{EndKind, Ending},
-    words::last_words,
 };
 
 /// How long a worker that is not wanted any more may take after SIGTERM: it may finish what it writes.

@@ -13,12 +13,14 @@ const TAIL: u64 = 64 << 10;
 /// A longer line is cut: a reason is one line.
 const LONGEST: usize = 300;
 
-/// The line and the name of the file it stands in.
-pub(crate) fn last_words(log_dir: &Path, id: WorkerId, attempt: Attempt) -> Option<(String, String)> {
+/// The line, and the name of the file it stands in, of those that this attempt left in the directory of logs.
+pub fn last_words(log_dir: &Path, id: WorkerId, attempt: Attempt) -> Option<(String, String)> {
     let name = id.attempt_name(attempt);
     // What the JVM itself complains of goes to standard error, before any logging.
     let from_jvm = || tail(log_dir, format!("{name}.err"), of_stderr);
-    tail(log_dir, format!("{name}.log"), of_log).or_else(from_jvm)
+    // But for what keeps it from starting at all once it has read its options.
+    let unstarted = || tail(log_dir, format!("{name}.out"), of_stdout);
+    tail(log_dir, format!("{name}.log"), of_log).or_else(from_jvm).or_else(unstarted)
 }
 
 fn tail(log_dir: &Path, file: String, find: fn(&str) -> Option<&str>) -> Option<(String, String)> {
@@ -47,6 +49,12 @@ fn of_stderr(text: &str) -> Option<&str> {
     text.lines().find(|line| !line.trim().is_empty() && !remark(line))
 }
 
+/// Of standard output: the line in which the JVM says why it did not start. The rest is the program's.
+fn of_stdout(text: &str) -> Option<&str> {
+    let (_, said) = text.split_once("Error occurred during initialization of VM\n")?;
+    said.lines().find(|line| !line.trim().is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +68,11 @@ mod tests {
         let found = last_words(tmp.path(), WorkerId::jm(0), Attempt::FIRST.next());
         assert_eq!(found, Some(("Unrecognized option: -Xfoo".into(), "jm-0.2.err".into())));
         assert_eq!(last_words(tmp.path(), WorkerId::jm(0), Attempt::FIRST), None);
+        let out = "Error occurred during initialization of VM\nToo small maximum heap\n";
+        std::fs::write(tmp.path().join("tm-0.1.out"), out).unwrap();
+        let found = last_words(tmp.path(), WorkerId::tm(0), Attempt::FIRST);
+        assert_eq!(found, Some(("Too small maximum heap".into(), "tm-0.1.out".into())));
+        assert_eq!(of_stdout("a word\n"), None, "the program's own");
     }
 
     #[test]
