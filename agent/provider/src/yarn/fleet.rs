@@ -11,8 +11,12 @@
 //! hear of it.
 
 mod errand;
+mod shun;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use kobel_hadoop_rpc::yarn::{
@@ -56,6 +60,10 @@ pub(super) struct Fleet {
     /// The label that nodes must have.
     node_label: Option<String>,
     errand: Option<errand::Errand>,
+    /// Nodes that are avoided, and until when.
+    shunned: BTreeMap<String, Instant>,
+    /// How many nodes there are.
+    cluster_nodes: u32,
     /// What is to be said to the ResourceManager.
     pub(super) outbox: Outbox,
 }
@@ -201,6 +209,7 @@ impl Fleet {
     /// The ResourceManager answered a heartbeat.
     pub(super) fn answered(&mut self, answer: Allocated) -> Vec<Effect> {
         self.outbox.answered(&answer);
+        self.cluster_nodes = answer.cluster_nodes;
         let mut effects = Vec::new();
         for granted in answer.granted {
             effects.extend(self.granted(granted));
@@ -325,10 +334,18 @@ impl Fleet {
 
     fn gone(&mut self, key: Key, exit: Exit) -> Vec<Effect> {
         let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
+        let suspicious = shun::is_suspicious(&exit);
         let last = event(key, Phase::Exited(exit));
         worker.last = last.clone();
         let priority = worker.priority;
+        let failed_on = match &worker.stage {
+            Stage::Placed { node, leaving: false, .. } if suspicious => Some(node.host.clone()),
+            _ => None,
+        };
         self.move_to(key, Stage::Gone);
+        if let Some(host) = failed_on {
+            self.avoid(&host, Instant::now());
+        }
         let is_replaced = self.attempts(key.0).any(|(other, _)| other.1 > key.1);
         if is_replaced {
             self.workers.remove(&key);

@@ -190,6 +190,7 @@ impl Task {
 
     fn beat(&mut self) {
         self.tend_errand();
+        self.fleet.come_back(Instant::now().into_std());
         let Some(mut scheduler) = self.scheduler.take() else { return };
         if self.register_again {
             let registration = self.registration.clone();
