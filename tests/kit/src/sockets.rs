@@ -1,4 +1,5 @@
-//! Which TCP addresses processes listen on.
+//! What is to be seen of processes from outside: the TCP addresses they listen on, what they have not read yet,
+//! their memory.
 
 use std::{collections::HashSet, net::SocketAddr};
 
@@ -28,4 +29,17 @@ fn socket_inodes(pid: i32) -> Vec<u64> {
 /// The highest resident memory a process ever had, in KiB.
 pub fn peak_memory_kib(pid: i32) -> u64 {
     Process::new(pid).and_then(|p| p.status()).ok().and_then(|s| s.vmhwm).expect("VmHWM of a living process")
+}
+
+/// The resident memory of a process in KiB, while it lives.
+pub fn memory_kib(pid: i32) -> Option<u64> {
+    Process::new(pid).and_then(|process| process.status()).ok()?.vmrss
+}
+
+/// How many connections to this port of a process hold something that it has not read.
+pub fn unread(pid: u32, port: u16) -> usize {
+    let inodes = socket_inodes(pid as i32);
+    let tcp = procfs::net::tcp().into_iter().flatten().chain(procfs::net::tcp6().into_iter().flatten());
+    let waits = |e: &TcpNetEntry| e.state == TcpState::Established && e.rx_queue > 0;
+    tcp.filter(|e| e.local_address.port() == port && waits(e) && inodes.contains(&e.inode)).count()
 }

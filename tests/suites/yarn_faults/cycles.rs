@@ -9,11 +9,16 @@ use super::{USER, lab, nothing_left, shared, start_with};
 /// How often; the variable is for a long run.
 const CYCLES: &str = "KOBEL_TEST_CYCLES";
 
+/// So many cycles, unless the variable says otherwise.
+pub(super) fn cycles(usual: usize) -> usize {
+    std::env::var(CYCLES).ok().and_then(|count| count.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn nothing_is_left_of_clusters_that_are_stopped_and_killed() {
     let (Some(flink), Some((_turn, cluster))) = (Flink::v1(), shared()) else { return };
     let lab = lab(&cluster, "cycles", &flink);
-    let cycles = std::env::var(CYCLES).ok().and_then(|count| count.parse().ok()).unwrap_or(4);
+    let cycles = cycles(4);
     // What all sessions share is there after the first.
     let mut before = None;
     let mut slowest = Duration::ZERO;

@@ -3,6 +3,7 @@
 
 mod cycles;
 mod orphans;
+mod pressure;
 mod processes;
 mod scheduling;
 mod submits;

@@ -69,7 +69,7 @@ fn waiting(session: &Session<'_>) -> i64 {
     metrics["clusterMetrics"]["containersPending"].as_i64().unwrap_or(-1)
 }
 
-fn pending(session: &Session<'_>, count: i64) {
+pub(super) fn pending(session: &Session<'_>, count: i64) {
     wait::until("the ResourceManager knows of them", SOON, || match waiting(session) {
         now if now == count => Ok(()),
         now => Err(format!("{now} pending")),
