@@ -39,8 +39,8 @@ def cell(rounds, row):
 
 
 def ratio(own, base):
-    """A ratio as text."""
-    return f"{own / base:.2f}" if own is not None and base else "–"
+    """A ratio as text; none to what is next to nothing."""
+    return f"{own / base:.2f}" if own is not None and base and own / base < 1000 else "–"
 
 
 def aim(row, own, medians, peers):
