@@ -26,6 +26,10 @@ pub struct ClusterSpec {
     pub jm_memory: Option<u64>,
     /// YARN's queue: `--queue`.
     pub queue: Option<String>,
+    /// The application's name on YARN, if it is not the cluster's: `--name`.
+    pub application_name: Option<String>,
+    /// The label of the YARN nodes that may be used: `--node-label`.
+    pub node_label: Option<String>,
     /// Files, directories and archives for every container, on YARN: `--ship`.
     pub ship: Vec<PathBuf>,
     /// Flink's configuration directory: `--conf`.
@@ -47,6 +51,8 @@ impl ClusterSpec {
             tm_memory: None,
             jm_memory: None,
             queue: None,
+            application_name: None,
+            node_label: None,
             ship: Vec::new(),
             conf_dir: None,
             overrides: Vec::new(),

@@ -40,6 +40,12 @@ pub(crate) struct ClusterArgs {
     /// YARN's queue, with --on yarn [default: yarn.queue, or YARN's own choice]
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
+    /// The application's name, with --on yarn [default: yarn.application.name, or the cluster's name]
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) application_name: Option<String>,
+    /// Only YARN's nodes with this label, with --on yarn [default: yarn.application.node-label]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) node_label: Option<String>,
     /// A file, directory, or archive to unpack, for every container, with --on yarn; repeatable
     #[arg(long, value_name = "PATH")]
     pub(crate) ship: Vec<PathBuf>,

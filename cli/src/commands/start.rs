@@ -37,13 +37,8 @@ pub(crate) async fn run(ctx: &Ctx, args: StartArgs) -> Result<ExitCode, Failure>
 /// What was asked for, in the words of kobel-session.
 pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, Failure> {
     let provider = ProviderKind::from(args.provider);
-    if args.queue.is_some() && provider != ProviderKind::Yarn {
-        let what = format!("--queue is YARN's, and provider {provider} has none");
-        return Err(Failure::new(Category::Usage, what).hint("kobel start --on yarn --queue NAME"));
-    }
-    if !args.ship.is_empty() && provider != ProviderKind::Yarn {
-        let what = format!("--ship is for YARN's nodes, and provider {provider} has none");
-        return Err(Failure::new(Category::Usage, what).hint("kobel start --on yarn --ship PATH"));
+    if provider != ProviderKind::Yarn {
+        only_on_yarn(provider, &args)?;
     }
     if args.provider == Provider::Hosts {
         let what = format!("provider {provider} is not in this version of kobel: it comes with a later one");
@@ -57,11 +52,26 @@ pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, 
         tm_memory: args.tm_mem.map(|size| size.bytes()),
         jm_memory: args.jm_mem.map(|size| size.bytes()),
         queue: args.queue,
+        application_name: args.application_name,
+        node_label: args.node_label,
         ship: args.ship,
         conf_dir: args.conf,
         overrides: args.properties,
         ..ClusterSpec::local(name)
     })
+}
+
+/// Refuses what only YARN has.
+fn only_on_yarn(provider: ProviderKind, args: &ClusterArgs) -> Result<(), Failure> {
+    let given = [
+        (args.queue.is_some(), "--queue", "NAME", "YARN's"),
+        (args.application_name.is_some(), "--name", "NAME", "an application's of YARN"),
+        (args.node_label.is_some(), "--node-label", "LABEL", "for YARN's nodes"),
+        (!args.ship.is_empty(), "--ship", "PATH", "for YARN's nodes"),
+    ];
+    let Some((_, flag, value, whose)) = given.into_iter().find(|(given, ..)| *given) else { return Ok(()) };
+    let what = format!("{flag} is {whose}, and provider {provider} has none");
+    Err(Failure::new(Category::Usage, what).hint(format!("kobel start --on yarn {flag} {value}")))
 }
 
 /// Starts the cluster that is specified.

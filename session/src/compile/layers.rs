@@ -97,6 +97,8 @@ fn flags(inputs: &Inputs<'_>) -> FlinkConf {
         ("taskmanager.memory.process.size", "--tm-mem", spec.tm_memory.map(size)),
         ("jobmanager.memory.process.size", "--jm-mem", spec.jm_memory.map(size)),
         ("yarn.application.queue", "--queue", spec.queue.clone()),
+        ("yarn.application.name", "--name", spec.application_name.clone()),
+        ("yarn.application.node-label", "--node-label", spec.node_label.clone()),
         ("yarn.ship-files", "--ship", shipped(&spec.ship, false)),
         ("yarn.ship-archives", "--ship", shipped(&spec.ship, true)),
     ];

@@ -361,3 +361,14 @@ fn the_queue_has_its_layers() {
     assert_eq!(queue(&env, Some("of-flag"), &[]), "of-flag");
     assert_eq!(queue(&env, Some("of-flag"), &["yarn.application.queue=of-d"]), "of-d");
 }
+
+#[test]
+fn an_applications_name_and_label_are_flinks_keys() {
+    let mut case = on_yarn(&[("yarn.application.name", "of-flink")], &["yarn.application.node-label=of-d"]);
+    case.spec.application_name = Some("of-flag".into());
+    case.spec.node_label = Some("of-flag".into());
+    let conf = case.compile().unwrap().conf;
+    assert_eq!(conf.get_str("yarn.application.name"), Some("of-flag"));
+    assert_eq!(conf.get_str("yarn.application.node-label"), Some("of-d"));
+    assert_eq!(conf.get("yarn.application.name").unwrap().origin.to_string(), "--name");
+}

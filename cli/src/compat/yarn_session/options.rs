@@ -118,20 +118,13 @@ fn notes(parsed: &Parsed) -> Vec<&'static str> {
 
 fn spec(parsed: &Parsed, name: ClusterName) -> Result<ClusterSpec, Failure> {
     // `-D` wins over the options that mean the same, as in Flink.
-    let keys = [
-        ("name", "yarn.application.name"),
-        ("applicationType", "yarn.application.type"),
-        ("nodeLabel", "yarn.application.node-label"),
-    ];
-    let by_option = keys.iter().filter_map(|(option, key)| {
-        let value = parsed.value(option)?;
-        Some(Ok(Override { key: (*key).into(), value: value.into() }))
-    });
+    let key = |key: &str, value: String| Ok(Override { key: key.into(), value });
+    let kind = parsed.value("applicationType").map(|kind| key("yarn.application.type", kind.into()));
     // As they are: what Flink's -t ships, it does not unpack.
     let shipped = Some(parsed.values("ship").join(";")).filter(|paths| !paths.is_empty());
-    let shipped = shipped.map(|value| Ok(Override { key: "yarn.ship-files".into(), value }));
+    let shipped = shipped.map(|paths| key("yarn.ship-files", paths));
     let given = parsed.values("D");
-    let overrides = by_option.chain(shipped).chain(given.iter().map(|text| text.parse::<Override>()));
+    let overrides = kind.into_iter().chain(shipped).chain(given.iter().map(|text| text.parse::<Override>()));
     Ok(ClusterSpec {
         provider: ProviderKind::Yarn,
         flink: flink(parsed.value("jar"))?,
@@ -140,6 +133,8 @@ fn spec(parsed: &Parsed, name: ClusterName) -> Result<ClusterSpec, Failure> {
         tm_memory: megabytes(parsed, "taskManagerMemory", "-tm")?,
         jm_memory: megabytes(parsed, "jobManagerMemory", "-jm")?,
         queue: parsed.value("queue").map(String::from),
+        application_name: parsed.value("name").map(String::from),
+        node_label: parsed.value("nodeLabel").map(String::from),
         overrides: overrides.collect::<Result<_, _>>()?,
         ..ClusterSpec::local(name)
     })
@@ -239,16 +234,12 @@ mod tests {
         );
         let (spec, _) = started("-nm etl -qu fast -nl gpu -at Flink -Dyarn.application.name=other -D a=b=c");
         assert_eq!(spec.queue.as_deref(), Some("fast"));
+        assert_eq!(spec.application_name.as_deref(), Some("etl"));
+        assert_eq!(spec.node_label.as_deref(), Some("gpu"));
         let pairs: Vec<_> = spec.overrides.iter().map(|o| (o.key.as_str(), o.value.as_str())).collect();
         assert_eq!(
             pairs,
-            [
-                ("yarn.application.name", "etl"),
-                ("yarn.application.type", "Flink"),
-                ("yarn.application.node-label", "gpu"),
-                ("yarn.application.name", "other"),
-                ("a", "b=c"),
-            ]
+            [("yarn.application.type", "Flink"), ("yarn.application.name", "other"), ("a", "b=c"),]
         );
     }
 
