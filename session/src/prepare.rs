@@ -229,6 +229,18 @@ pub fn find_flink(ctx: &Context, choice: &FlinkChoice) -> Result<FlinkHome, Prep
     }
 }
 
+/// Flink's own configuration, for those who look up a key in it. Where there is none, or one that cannot be
+/// read, nothing is set; who starts a cluster with it is told.
+pub fn configuration(ctx: &Context, choice: &FlinkChoice) -> FlinkConf {
+    let read = || {
+        let flink = find_flink(ctx, choice).ok()?;
+        let dir = ctx.env.get("FLINK_CONF_DIR").map_or_else(|| flink.home.join("conf"), PathBuf::from);
+        let release = Release { major: flink.version.major, minor: flink.version.minor };
+        Some(load_dir(&dir, release).ok()?.conf)
+    };
+    read().unwrap_or_default()
+}
+
 fn installed(ctx: &Context, store: &Store) -> Result<PathBuf, PrepareError> {
     let wanted = &ctx.settings.flink_version.value;
     let wish: Wish = wanted.parse()?;

@@ -14,7 +14,7 @@ pub(crate) use cluster::{
 pub(crate) use config::{ConfigCommand, ConfigExplainArgs, ConfigShowArgs};
 pub(crate) use flink::{FlinkCommand, InstallArgs, ListArgs, RemoveArgs, Site, WhichArgs};
 pub(crate) use job::{CancelArgs, JobCommand, JobFactArgs, JobListArgs, JobStopArgs, RunArgs, SavepointArgs};
-pub(crate) use upkeep::{AttachArgs, EventsArgs, GcArgs, RestartArgs, RoleName, ScaleArgs};
+pub(crate) use upkeep::{AttachArgs, EventsArgs, GcArgs, QueueArgs, RestartArgs, RoleName, ScaleArgs};
 pub(crate) use values::{ClaimMode, Condition, Provider, escaped, memory};
 
 use std::path::PathBuf;
@@ -105,6 +105,7 @@ pub(crate) enum Command {
     Scale(ScaleArgs),
     Restart(RestartArgs),
     Gc(GcArgs),
+    Queue(QueueArgs),
     /// Jobs of a session
     #[command(subcommand)]
     Job(JobCommand),

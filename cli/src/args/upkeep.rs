@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use kobel_plan::ClusterName;
 
-use super::{Output, values::duration};
+use super::{
+    Output,
+    values::{Provider, duration},
+};
 
 /// Shows what happened to a cluster, also to one that is over
 #[derive(Debug, Clone, Default, Args)]
@@ -74,6 +77,16 @@ pub(crate) struct GcArgs {
     /// Also forget clusters, with their logs, that have been over for this time, for example 7d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) ended_for: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Shows what YARN has to give: memory and cores of its queues and nodes
+#[derive(Debug, Clone, Args)]
+pub(crate) struct QueueArgs {
+    /// Whose queues: YARN's alone has them
+    #[arg(long = "on", value_name = "PROVIDER", default_value = "yarn", value_enum)]
+    pub(crate) provider: Provider,
     #[command(flatten)]
     pub(crate) output: Output,
 }

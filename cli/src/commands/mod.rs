@@ -15,6 +15,7 @@ mod kill;
 mod logs;
 mod news;
 mod ps;
+mod queue;
 mod restart;
 mod rm;
 mod run;
@@ -45,6 +46,7 @@ use crate::{
 // What Flink's own commands, in `compat`, are made of.
 pub(crate) use job::session;
 pub(crate) use news::follow;
+pub(crate) use queue::look as capacity;
 pub(crate) use run::run as run_job;
 pub(crate) use start::start as start_cluster;
 pub(crate) use stop::run as stop_cluster;
@@ -138,6 +140,7 @@ async fn dispatch(ctx: &Ctx, command: Command) -> Result<ExitCode, Failure> {
         Command::Flink(FlinkCommand::Remove(args)) => flink::remove(ctx, args).await,
         Command::Config(ConfigCommand::Show(args)) => config::show(ctx, args).await,
         Command::Config(ConfigCommand::Explain(args)) => config::explain(ctx, args).await,
+        Command::Queue(args) => queue::run(ctx, args).await,
         Command::Doctor(args) => doctor::run(ctx, args).await,
         Command::Version(args) => version::run(ctx, args).await,
         Command::Completions(args) => completions::run(ctx, args).await,

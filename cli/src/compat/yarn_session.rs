@@ -3,16 +3,13 @@
 mod options;
 mod query;
 
-use std::{ops::ControlFlow, path::PathBuf, process::ExitCode};
+use std::{ops::ControlFlow, process::ExitCode};
 
-use kobel_conf::{
-    Category,
-    flink::{FlinkConf, load_dir},
-};
+use kobel_conf::Category;
 use kobel_plan::{ClusterName, ClusterState, Status};
 use kobel_session::{
     Cluster, ClusterSpec, Context, FlinkChoice,
-    prepare::find_flink,
+    prepare::configuration,
     spec::Override,
     yarn::{Application, ApplicationId},
 };
@@ -102,18 +99,6 @@ pub(super) fn properties_file(
     PropertiesFile::of(location, &context.env).map_err(|e| {
         Failure::new(Category::Environment, "cannot tell where YARN's properties file is").because(&e)
     })
-}
-
-/// Flink's own configuration. Where there is none, or one that cannot be read, nothing is set; who starts
-/// a cluster with it is told.
-fn configuration(context: &Context, flink: &FlinkChoice) -> FlinkConf {
-    let read = || {
-        let flink = find_flink(context, flink).ok()?;
-        let dir = context.env.get("FLINK_CONF_DIR").map_or_else(|| flink.home.join("conf"), PathBuf::from);
-        let release = kobel_conf::flink::Release { major: flink.version.major, minor: flink.version.minor };
-        Some(load_dir(&dir, release).ok()?.conf)
-    };
-    read().unwrap_or_default()
 }
 
 /// A session, and where it is told of.

@@ -1,5 +1,6 @@
 //! Data in the forms of `-o`.
 
+mod capacity;
 mod checks;
 mod clusters;
 mod conf;
@@ -13,6 +14,7 @@ mod plan;
 pub(crate) mod status;
 mod table;
 
+pub(crate) use capacity::Capacity;
 pub(crate) use checks::Checks;
 pub(crate) use clusters::Clusters;
 pub(crate) use conf::ConfRows;

@@ -2,7 +2,7 @@
 
 use super::Kobel;
 
-const VERBS: [&[&str]; 36] = [
+const VERBS: [&[&str]; 37] = [
     &[],
     &["start"],
     &["run"],
@@ -19,6 +19,7 @@ const VERBS: [&[&str]; 36] = [
     &["scale"],
     &["restart"],
     &["gc"],
+    &["queue"],
     &["job"],
     &["job", "list"],
     &["job", "status"],

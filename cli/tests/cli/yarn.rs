@@ -133,6 +133,53 @@ fn assert_refused(ran: &Ran, code: i32, says: &[&str]) {
     assert!(!ran.stderr.contains("\tat "), "{}", ran.stderr);
 }
 
+/// What asks YARN alone needs no Flink, and has the same errors as a start.
+#[test]
+fn queues_are_yarns_and_without_yarn_there_are_none() {
+    let kobel = Kobel::new();
+    let ran = kobel.run(["queue"]);
+    assert_refused(
+        &ran,
+        5,
+        &["neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set", "hint: export HADOOP_CONF_DIR"],
+    );
+    let ran = kobel.run(["queue", "--on", "local"]);
+    assert_refused(&ran, 2, &["provider local has no queues", "hint: kobel queue"]);
+    let machine = Machine::new();
+    machine.start("rest", &["127.0.0.1:1"], &[]);
+    let mut command = machine.0.command(["queue"]);
+    let ran = finish(
+        command
+            .env("KOBEL_YARN_API", "rest")
+            .env("HADOOP_CONF_DIR", machine.0.home().join("hadoop"))
+            .env("USER", "alice"),
+    );
+    assert_refused(&ran, 5, &["the ResourceManager at http://127.0.0.1:1 cannot be reached", "hint: curl"]);
+}
+
+/// What only YARN has is in the plan of a cluster on YARN, and refused elsewhere.
+#[test]
+fn an_applications_name_and_label_are_for_yarn() {
+    let machine = Machine::new();
+    let flags = ["--name", "nightly etl", "--node-label", "gpu", "--dry-run"];
+    for format in ["json", "table"] {
+        let ran = machine.start("rest", &["127.0.0.1:1"], &[&flags[..], &["-o", format]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        for text in ["yarn.application.name", "nightly etl", "yarn.application.node-label", "gpu"] {
+            assert!(ran.stdout.contains(text), "{text} in: {}", ran.stdout);
+        }
+    }
+    for (flag, says) in [
+        ("--name", "--name is an application's of YARN"),
+        ("--node-label", "--node-label is for YARN's nodes"),
+    ] {
+        let ran = machine.0.run(["start", flag, "x"]);
+        let hint = format!("hint: kobel start --on yarn {flag}");
+        assert_refused(&ran, 2, &[says, "provider local has none", &hint]);
+    }
+    machine.left_nothing();
+}
+
 /// Case 51.
 #[test]
 fn a_resource_manager_that_cannot_be_reached_is_named() {

@@ -19,7 +19,7 @@ mod ship;
 pub mod site;
 pub mod submit;
 
-pub use kobel_hadoop_rpc::yarn::ApplicationId;
+pub use kobel_hadoop_rpc::yarn::{ApplicationId, NodeId, NodeReport, NodeState, QueueState, Resource};
 
 pub use adopt::AdoptError;
 pub(crate) use adopt::adopt;
