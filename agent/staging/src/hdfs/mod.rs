@@ -59,6 +59,17 @@ impl Hdfs {
         &self.inner.home
     }
 
+    /// A part of a file, which must have it.
+    pub async fn read_part(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, FsError> {
+        let name = path.to_string();
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let part = self.ask(Attempt::Read, path, move |client| {
+            let name = name.clone();
+            Box::pin(async move { client.read(&name).await?.read_range(size(offset), size(length)).await })
+        });
+        Ok(part.await?.into())
+    }
+
     fn error(&self, attempt: Attempt, path: &str, cause: Cause) -> FsError {
         FsError { attempt, url: self.url(path), cause }
     }
