@@ -11,6 +11,8 @@ use std::{
 
 use kobel_plan::{Attempt, Role, WorkerId};
 
+use crate::fsx;
+
 /// Whose file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
@@ -303,6 +305,22 @@ pub(crate) fn last_words(log_dir: &Path) -> Option<String> {
         let path = log_dir.join(format!("agent.{}", stream.extension()));
         tail(&path, 1).ok()?.0.pop()
     })
+}
+
+/// Writes down the end of a log of which all has this length. What is here of it already stays: it is the
+/// beginning of the same log, or all of it.
+pub(crate) fn bring(path: &Path, length: u64, tail: &[u8]) -> io::Result<()> {
+    let start = length.saturating_sub(tail.len() as u64);
+    match std::fs::metadata(path).map(|meta| meta.len()) {
+        Ok(here) if here >= length => Ok(()),
+        Ok(here) if here >= start => {
+            let mut whole = Vec::new();
+            File::open(path)?.take(start).read_to_end(&mut whole)?;
+            whole.extend_from_slice(tail);
+            fsx::write_whole(path, &whole)
+        }
+        _ => fsx::write_whole(path, tail),
+    }
 }
 
 /// Moves the logs of a former run to `<dir>.1`, in place of those of the run before.

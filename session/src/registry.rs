@@ -230,11 +230,14 @@ impl Cluster {
     }
 
     /// Brings the logs of a cluster on YARN here: of its containers as far as they run, and what was kept of
-    /// one that is over.
+    /// one that is over, by its master or, when that could not, by YARN.
     pub async fn fetch_logs(&self) -> Result<(), LogsError> {
         let Some(application) = Application::of(&self.dir)? else { return Ok(()) };
         if Box::pin(yarn::status(self, &application)).await?.state.is_terminal() {
             yarn::recall(self, &application).await;
+            if !yarn::recalled(&self.dir).exists() {
+                Box::pin(yarn::collect(self, &application)).await?;
+            }
             return Ok(());
         }
         yarn::copy_logs(&self.dir, &application).await
@@ -382,7 +385,8 @@ impl Cluster {
     /// Removes what a former run left, except the lock and the logs.
     fn clear(&self) -> io::Result<()> {
         let dir = &self.dir;
-        for file in [dir.plan(), dir.record(), dir.events(), dir.socket(), yarn::recalled(dir)] {
+        let kept = [yarn::recalled(dir), yarn::collected(dir)];
+        for file in [dir.plan(), dir.record(), dir.events(), dir.socket()].into_iter().chain(kept) {
             absent_is_fine(std::fs::remove_file(file))?;
         }
         Application::forget(dir)?;

@@ -11,14 +11,21 @@ use std::{
 
 use kobel_kit::{
     Done, Flink, Lab, example_jar,
-    hadoop::{self, Hadoop, Setup, Shared},
+    hadoop::{self, Hadoop, Setup, Shared, Site},
     kobel_binary, wait,
 };
+use serde_json::Value;
 
 const WORD_COUNT: &str = "org.apache.flink.streaming.examples.wordcount.WordCount";
 const USER: &str = "bob";
 /// Longer than YARN takes for anything here.
 const PROMPT: Duration = Duration::from_secs(60);
+
+/// Logs are collected, and packed.
+fn setup() -> Setup {
+    let setup = Setup::yarn().set(Site::Yarn, "yarn.log-aggregation-enable", "true");
+    setup.set(Site::Yarn, "yarn.nodemanager.log-aggregation.compression-type", "gz")
+}
 
 /// One test at a time: containers are counted.
 fn turn() -> MutexGuard<'static, ()> {
@@ -72,11 +79,12 @@ fn over(cluster: &Shared, id: &str) {
 /// The mission's own lines, word for word.
 #[test]
 fn a_session_is_started_used_and_ended_by_flinks_own_commands() {
-    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(Setup::yarn)) else { return };
+    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(setup)) else { return };
     let _turn = turn();
     let lab = lab("yarn-scripts", &flink, &cluster);
     let nodes = lab.script("yarn-session.sh", &["-q"]).ok();
     assert!(nodes.stdout.contains("RUNNING") && nodes.stdout.contains("totalCores"), "{}", nodes.stdout);
+    queues(&lab, &nodes.stdout);
 
     let started =
         lab.script("yarn-session.sh", &["-n", "2", "-tm", "800", "-s", "1", "-jm", "1024", "-d"]).ok();
@@ -130,9 +138,26 @@ fn a_session_is_started_used_and_ended_by_flinks_own_commands() {
     lab.no_process_left();
 }
 
+/// The same for people and for programs.
+fn queues(lab: &Lab, by_script: &str) {
+    let shown = lab.kobel(&["queue"]).ok().stdout;
+    for name in by_script.lines().filter(|line| line.contains("RUNNING")).map(|line| line.split(' ').next()) {
+        assert!(shown.contains(name.unwrap()), "{name:?} in: {shown}");
+    }
+    assert!(shown.contains(" of 16384 MiB, "), "{shown}");
+    assert_eq!(lab.kobel(&["queue", "-o", "name"]).ok().stdout, "root.default\nroot.small\n");
+    let json = lab.kobel(&["queue", "--on", "yarn", "-o", "json"]).json();
+    let sizes = [
+        &json["total"]["memoryMib"]["total"],
+        &json["nodes"][1]["cores"]["total"],
+        &json["queues"][1]["maxPercent"],
+    ];
+    assert_eq!(sizes.map(Value::as_f64), [Some(16384.0), Some(8.0), Some(10.0)], "{json}");
+}
+
 #[test]
 fn an_attached_session_ends_with_its_client_and_one_of_elsewhere_is_refused() {
-    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(Setup::yarn)) else { return };
+    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(setup)) else { return };
     let _turn = turn();
     let lab = lab("yarn-attached", &flink, &cluster);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/yarn-session.sh");
@@ -148,10 +173,27 @@ fn an_attached_session_ends_with_its_client_and_one_of_elsewhere_is_refused() {
     assert_eq!(client.wait().code, 130);
     over(&cluster, &id);
     assert_eq!(properties_file(&lab), None);
+    logs_without_a_history(&lab, &cluster);
 
     let elsewhere = lab.script("yarn-session.sh", &["-id", "application_1_0001"]).expect(1);
     assert!(elsewhere.stderr.contains("YARN does not know application_1_0001"), "{}", elsewhere.stderr);
     lab.no_process_left();
+}
+
+/// Where what the master kept is gone, there is what YARN collected.
+fn logs_without_a_history(lab: &Lab, cluster: &Shared) {
+    let name = lab.kobel(&["ps", "-o", "name"]).ok().stdout.trim().to_string();
+    let dir = lab.cluster_dir(&name);
+    cluster.hdfs().remove(&format!("/user/{USER}/.kobel/history"));
+    for kept in ["recalled", "log/jm-0.1.log", "log/tm-0.1.log"] {
+        fs::remove_file(dir.join(kept)).unwrap();
+    }
+    let logs = lab.kobel(&["logs", &name, "--all"]).ok();
+    println!("collected logs after {:?}", logs.took);
+    for line in ["==> jm-0.1.log <==", "==> tm-0.1.log <==", "Registering TaskManager with ResourceID tm-0.1"]
+    {
+        assert!(logs.stdout.contains(line), "{line} in: {}", logs.stdout);
+    }
 }
 
 /// A person's shell: a `PATH` with kobel's commands, a home with an installed Flink, and where YARN is. Nothing
@@ -224,7 +266,7 @@ impl Shell {
 
 #[test]
 fn a_bare_shell_does_and_a_session_is_found_again_by_its_application_and_known_after_its_end() {
-    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(Setup::yarn)) else { return };
+    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(setup)) else { return };
     let Some(hadoop) = Hadoop::from_env() else { return };
     let _turn = turn();
     let shell = Shell::new("yarn-shell", &flink, &cluster);

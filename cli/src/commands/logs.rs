@@ -13,7 +13,10 @@ use std::{
 
 use kobel_conf::Category;
 use kobel_plan::{Role, WorkerId};
-use kobel_session::logs::{self, Growing, LogFile, Which};
+use kobel_session::{
+    logs::{self, Growing, LogFile, Which},
+    yarn::LogsError,
+};
 
 use super::growing;
 use crate::{
@@ -30,15 +33,18 @@ const FETCH: Duration = Duration::from_secs(1);
 pub(crate) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<ExitCode, Failure> {
     let cluster = ctx.session()?.look_for(&args.name).await?;
     let log_dir = cluster.plan()?.log_dir;
-    if cluster.is_on_yarn() {
-        cluster.fetch_logs().await?;
-    }
+    let fetched = cluster.fetch_logs().await;
     let which = which(&args.source);
     let unreadable = |e: io::Error| {
         Failure::new(Category::Environment, format!("cannot read the logs in {}", log_dir.display()))
             .because(&e)
     };
     let listed = logs::list(&log_dir, which).map_err(unreadable)?;
+    match fetched {
+        // What was copied while it ran is better than nothing.
+        Err(error @ LogsError::Collected(_)) if !listed.is_empty() => ctx.ui.failure(&error.into()),
+        fetched => fetched?,
+    }
     let mut shown = Shown { ui: &ctx.ui, headed: args.follow || with_content(&listed) > 1, last: None };
     let tail = args.tail.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let mut files = BTreeMap::new();

@@ -160,6 +160,7 @@ pub(crate) async fn adopt(ctx: &Context, id: ApplicationId) -> Result<Cluster, A
         hadoop: site.properties,
         master_mib: master_mib(&plan),
         secret,
+        collection: site.collection,
         called: None,
     };
     let name = free_name(&ctx.registry(), &called, id)?;
@@ -245,6 +246,7 @@ mod tests {
             hadoop: Default::default(),
             master_mib: 1024,
             secret: "s3cret".into(),
+            collection: None,
             called: None,
         }
     }

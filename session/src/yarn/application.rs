@@ -9,7 +9,10 @@ use kobel_plan::{ClusterDir, ClusterName};
 use kobel_staging::{AppId, Deadlines, Hdfs, Staging, StagingError};
 use serde::{Deserialize, Serialize};
 
-use super::manager::{Manager, Managers, RmError, Sighting};
+use super::{
+    Collection,
+    manager::{Manager, Managers, RmError, Sighting},
+};
 use crate::{
     fsx,
     registry::{RegistryError, file_error},
@@ -39,6 +42,9 @@ pub struct Application {
     pub master_mib: i64,
     /// What the master wants to see of who changes the cluster.
     pub secret: String,
+    /// How YARN collects logs, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<Collection>,
     /// What the master calls the cluster, where it has another name here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called: Option<ClusterName>,

@@ -1,11 +1,6 @@
 //! What the master kept of a cluster that is over, in a history directory on HDFS, brought here.
 
-use std::{
-    fs,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use kobel_plan::{ClusterDir, Kept, Status};
 use kobel_staging::{Directory, StagingError};
@@ -13,7 +8,7 @@ use kobel_staging::{Directory, StagingError};
 use super::Application;
 use crate::{
     fsx,
-    logs::LogFile,
+    logs::{self, LogFile},
     registry::{Cluster, RegistryError, file_error},
 };
 
@@ -94,22 +89,7 @@ async fn bring(cluster: &Cluster, directory: &Directory, kept: &Kept) -> Result<
     for (name, length) in kept.logs.iter().filter(|(name, _)| LogFile::is_name(name)) {
         let path = cluster.dir.logs().join(name);
         let tail = directory.read(name).await?;
-        let start = length.saturating_sub(tail.len() as u64);
-        match fs::metadata(&path).map(|meta| meta.len()) {
-            Ok(here) if here >= *length => {}
-            // What was fetched while the container ran is the beginning of the same log.
-            Ok(here) if here >= start => {
-                let whole = [beginning(&path, start).map_err(file_error("read", &path))?, tail].concat();
-                write(path, &whole)?;
-            }
-            _ => write(path, &tail)?,
-        }
+        logs::bring(&path, *length, &tail).map_err(file_error("write", path))?;
     }
     Ok(())
-}
-
-fn beginning(path: &Path, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(length).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -16,7 +16,7 @@ use kobel_plan::ClusterDir;
 use serde::Deserialize;
 
 use super::{
-    Application,
+    Application, CollectedError,
     manager::{RmError, Sighting},
     rest::ContainerInfo,
 };
@@ -42,6 +42,9 @@ pub enum LogsError {
     /// They cannot be written down.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// What YARN has collected cannot be had.
+    #[error(transparent)]
+    Collected(#[from] CollectedError),
     /// A node does not hand them out.
     #[error("could not fetch {what} from the node")]
     Node {
@@ -63,6 +66,7 @@ impl Explain for LogsError {
         match self {
             LogsError::Rm(e) => e.category(),
             LogsError::Registry(e) => e.category(),
+            LogsError::Collected(e) => e.category(),
             LogsError::Node { .. } | LogsError::NotYarn { .. } => Category::Other,
         }
     }
@@ -71,6 +75,7 @@ impl Explain for LogsError {
         match self {
             LogsError::Rm(e) => e.hint(),
             LogsError::Registry(e) => e.hint(),
+            LogsError::Collected(e) => e.hint(),
             LogsError::Node { .. } | LogsError::NotYarn { .. } => None,
         }
     }

@@ -6,6 +6,7 @@
 mod adopt;
 pub mod application;
 mod archives;
+mod collected;
 mod container;
 mod end;
 mod history;
@@ -24,6 +25,8 @@ pub use kobel_hadoop_rpc::yarn::{ApplicationId, NodeId, NodeReport, NodeState, Q
 pub use adopt::AdoptError;
 pub(crate) use adopt::adopt;
 pub use application::Application;
+pub use collected::{CollectedError, Collection, TFileError};
+pub(crate) use collected::{collect, collected};
 pub use container::Cargo;
 pub(crate) use container::in_container;
 pub(crate) use end::end;

@@ -10,7 +10,7 @@ use kobel_conf::{
 };
 use kobel_hadoop_rpc::Protection;
 
-use super::manager::Managers;
+use super::{Collection, manager::Managers};
 use crate::{Env, hadoop};
 
 /// Where applications are submitted, and what they have to know of it.
@@ -30,6 +30,8 @@ pub struct Site {
     pub properties: BTreeMap<String, String>,
     /// The class path of Hadoop on the nodes, with variables of theirs.
     pub class_path: String,
+    /// How it collects logs, where it does.
+    pub collection: Option<Collection>,
     /// The files of the configuration.
     pub files: Vec<SiteFile>,
 }
@@ -173,6 +175,7 @@ impl Site {
             patience: reader.patience()?,
             properties: reader.properties(&files)?,
             class_path: reader.class_path()?,
+            collection: Collection::of(&conf).map_err(&failed)?,
             files,
         })
     }
@@ -351,6 +354,30 @@ mod tests {
         assert_eq!(site.scheduler, ["rma:8030", "rmb:8030"]);
         assert_eq!(site.rpc, ["rma:8032", "rmb:8032"]);
         assert_eq!(site.patience, Duration::from_secs(15));
+    }
+
+    #[test]
+    fn logs_are_collected_where_the_configuration_says_so() {
+        let at = |yarn| site(CORE, yarn).unwrap().collection;
+        assert_eq!(at(""), None);
+        let on = "yarn.log-aggregation-enable=true";
+        let stock = Collection {
+            root: "/tmp/logs".into(),
+            suffixes: ["logs-tfile".into(), "logs".into()],
+            format: "TFile".into(),
+        };
+        assert_eq!(at(on), Some(stock.clone()));
+        let own = "yarn.log-aggregation-enable=true yarn.nodemanager.remote-app-log-dir=hdfs://nn/logs \
+                   yarn.nodemanager.remote-app-log-dir-suffix=l \
+                   yarn.log-aggregation.file-formats=IndexedFile,TFile";
+        let suffixes = ["l-tfile".into(), "l".into()];
+        let expected = Collection { root: "hdfs://nn/logs".into(), suffixes, format: "IndexedFile".into() };
+        assert_eq!(at(own), Some(expected));
+        let of_format = "yarn.log-aggregation-enable=true \
+                         yarn.log-aggregation.TFile.remote-app-log-dir=/app-logs \
+                         yarn.log-aggregation.TFile.remote-app-log-dir-suffix=t";
+        let suffixes = ["t".into(), "logs".into()];
+        assert_eq!(at(of_format), Some(Collection { root: "/app-logs".into(), suffixes, ..stock }));
     }
 
     #[test]

@@ -127,6 +127,7 @@ async fn submit(
         hadoop: site.properties.clone(),
         master_mib: master_mib(&plan),
         secret: secret()?,
+        collection: site.collection.clone(),
         called: None,
     };
     // From here on it can be found, and with it all that follows.

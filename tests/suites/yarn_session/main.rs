@@ -28,7 +28,8 @@ const SIZES: [&str; 6] = ["--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"];
 
 /// A developer's disk is fuller than YARN's default takes for healthy.
 fn setup() -> Setup {
-    Setup::yarn().set(Site::Yarn, "yarn.nodemanager.disk-health-checker.enable", "false")
+    let setup = Setup::yarn().set(Site::Yarn, "yarn.nodemanager.disk-health-checker.enable", "false");
+    setup.set(Site::Yarn, "yarn.log-aggregation-enable", "true")
 }
 
 /// The cluster, for one test at a time: containers are counted.
@@ -175,7 +176,8 @@ on_each_flink! {
 #[test]
 fn a_session_that_yarn_killed_has_failed_and_says_why() {
     let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
-    let lab = yarn.lab("yarn-killed", &flink);
+    let mut lab = yarn.lab("yarn-killed", &flink);
+    lab.env("KOBEL_YARN_API", "rpc");
     start(&lab, &["--tm", "1"]).ok();
     let id = application(&status(&lab));
     let url = format!("{}/ws/v1/cluster/apps/{id}/state?user.name=mallory", yarn.cluster.yarn().web());
@@ -188,6 +190,20 @@ fn a_session_that_yarn_killed_has_failed_and_says_why() {
     assert_eq!(over["state"], "Failed");
     let reason = over["reason"].as_str().unwrap();
     assert!(reason.contains("by the test") && reason.contains("mallory"), "{over}");
+    // Its master could keep nothing, but YARN has collected what there was.
+    let logs = lab.kobel(&["logs", "wc", "--all"]).ok();
+    println!("collected logs after {:?}", logs.took);
+    for line in [
+        "==> agent.log <==",
+        "==> jm-0.1.log <==",
+        "==> tm-0.1.log <==",
+        "Registering TaskManager with ResourceID tm-0.1",
+        "Successful registration at resource manager",
+    ] {
+        assert!(logs.stdout.contains(line), "{line} in: {}", logs.stdout);
+    }
+    let again = lab.kobel(&["logs", "wc", "--tm", "0", "--tail", "1"]).ok();
+    assert!(again.stdout.lines().count() > 0, "{again:?}");
     // Its name is free again, and what it left on HDFS goes with its record.
     lab.kobel(&["rm", "wc"]).ok();
     yarn.nothing_left(&lab);

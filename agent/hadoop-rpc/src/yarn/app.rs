@@ -207,6 +207,26 @@ yarn_enum! {
     }
 }
 
+yarn_enum! {
+    /// Whether an application's logs are collected from the nodes (`LogAggregationStatus`).
+    LogStatus {
+        /// They are not.
+        Disabled = 1 "DISABLED",
+        /// They will be.
+        NotStarted = 2 "NOT_START",
+        /// Nodes are at it.
+        Running = 3 "RUNNING",
+        /// All are.
+        Succeeded = 4 "SUCCEEDED",
+        /// Of some node they could not be.
+        Failed = 5 "FAILED",
+        /// A node did not say so in time.
+        TimedOut = 6 "TIME_OUT",
+        /// Nodes are at it, and one has failed.
+        RunningWithFailure = 7 "RUNNING_WITH_FAILURE",
+    }
+}
+
 /// How an application fares (`ApplicationReport`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppReport {
@@ -238,6 +258,8 @@ pub struct AppReport {
     pub started_ms: i64,
     /// When it ended, in milliseconds since the epoch.
     pub finished_ms: Option<i64>,
+    /// Whether its logs are collected.
+    pub logs: LogStatus,
     /// The token of an unmanaged master that may register, for its owner; never over REST.
     pub master_token: Option<Token>,
 }

@@ -3,7 +3,8 @@
 
 use super::{
     AppReport, AppState, ApplicationId, AttemptId, Completed, Container, ContainerExit, ContainerId,
-    ContainerReport, FinalStatus, Granted, NodeId, NodeReport, NodeState, Queue, QueueState, Resource,
+    ContainerReport, FinalStatus, Granted, LogStatus, NodeId, NodeReport, NodeState, Queue, QueueState,
+    Resource,
 };
 use crate::{Token, proto::yarn as pb};
 
@@ -125,6 +126,7 @@ pub(super) fn app_report(report: pb::Report) -> Read<AppReport> {
         master: host.zip(port),
         started_ms: report.started.unwrap_or(0),
         finished_ms: report.finished.filter(|at| *at > 0),
+        logs: LogStatus::from_number(report.logs.unwrap_or(0)),
         master_token: report.am_rm_token.map(Into::into),
     })
 }

@@ -20,8 +20,8 @@ mod resource;
 mod tests;
 
 pub use app::{
-    AppReport, AppState, ClusterMetrics, ContainerReport, FinalStatus, LogCollection, Master, NewApplication,
-    NodeReport, NodeState, Queue, QueueState, Submission,
+    AppReport, AppState, ClusterMetrics, ContainerReport, FinalStatus, LogCollection, LogStatus, Master,
+    NewApplication, NodeReport, NodeState, Queue, QueueState, Submission,
 };
 pub use client::{AppFilter, ResourceManager};
 pub use convert::Malformed;

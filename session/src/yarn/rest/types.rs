@@ -2,7 +2,8 @@
 //! they hold: `resourceSecondsMap` has one key several times.
 
 use kobel_hadoop_rpc::yarn::{
-    AppReport, AppState, ApplicationId, ContainerId, FinalStatus, NodeId, NodeReport, NodeState, Resource,
+    AppReport, AppState, ApplicationId, ContainerId, FinalStatus, LogStatus, NodeId, NodeReport, NodeState,
+    Resource,
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
@@ -81,6 +82,8 @@ pub(super) struct AppJson {
     started_time: i64,
     #[serde(default)]
     finished_time: i64,
+    #[serde(default, deserialize_with = "text")]
+    log_aggregation_status: String,
 }
 
 impl From<AppJson> for AppReport {
@@ -104,6 +107,7 @@ impl From<AppJson> for AppReport {
             master,
             started_ms: app.started_time,
             finished_ms: Some(app.finished_time).filter(|at| *at > 0),
+            logs: LogStatus::from_name(&app.log_aggregation_status),
             master_token: None,
         }
     }

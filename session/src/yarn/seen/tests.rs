@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use kobel_conf::settings::YarnApi;
-use kobel_hadoop_rpc::yarn::ApplicationId;
+use kobel_hadoop_rpc::yarn::{ApplicationId, LogStatus};
 use kobel_plan::{ClusterDir, ClusterName, status::AgentStatus};
 use serde_json::{Value, json};
 
@@ -33,6 +33,7 @@ fn report(state: AppState, final_status: FinalStatus, diagnostics: &str) -> AppR
         master: None,
         started_ms: 0,
         finished_ms: None,
+        logs: LogStatus::Other,
         master_token: None,
     }
 }
@@ -106,6 +107,7 @@ async fn cluster(dir: &Path, app: App) -> (Cluster, Application) {
         hadoop: BTreeMap::new(),
         master_mib: 1024,
         secret: "s3cret".into(),
+        collection: None,
         called: None,
     };
     let cluster = Cluster { name: ClusterName::default(), dir: ClusterDir::new(dir) };

@@ -1,4 +1,4 @@
-use kobel_hadoop_rpc::yarn::{FinalStatus, NodeId};
+use kobel_hadoop_rpc::yarn::{FinalStatus, LogStatus, NodeId};
 
 use super::*;
 
@@ -18,6 +18,7 @@ fn report(state: AppState, diagnostics: &str) -> AppReport {
         master: None,
         started_ms: 0,
         finished_ms: None,
+        logs: LogStatus::Other,
         master_token: None,
     }
 }
