@@ -6,7 +6,7 @@ use kobel_conf::flink::secret::{HIDDEN, is_secret};
 use kobel_plan::{ClusterPlan, PortChoice};
 use serde::Serialize;
 
-use super::Ports;
+use super::cluster::Ports;
 
 /// A key of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,11 +1,13 @@
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
 
 use kobel_conf::{Explain, flink::Dialect};
 use kobel_plan::{
-    ClusterKind, FlinkHome, FlinkVersion, FrontPlan, JavaHome, PortChoice, ProviderKind, RolePlan, Wanted,
+    ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, JavaHome, PortChoice, ProviderKind,
+    RolePlan, Status, Wanted,
 };
 
 use super::*;
+use crate::fsx;
 
 /// A plan with nothing special.
 pub(crate) fn plan(log_dir: &Path) -> ClusterPlan {

@@ -1,9 +1,10 @@
 //! The YARN cluster and the HDFS that Hadoop's configuration names, and who we are there.
 
+mod error;
+
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use kobel_conf::{
-    Category, Explain,
     flink::Origin,
     hadoop::{Address, HadoopConf, HadoopConfError, SiteFile},
     settings::YarnApi,
@@ -11,6 +12,8 @@ use kobel_conf::{
 use kobel_hadoop_rpc::Protection;
 
 use super::{Collection, manager::Managers};
+pub use error::SiteError;
+
 use crate::{Env, hadoop};
 
 /// Where applications are submitted, and what they have to know of it.
@@ -53,98 +56,6 @@ const NODES_HADOOP: &str = "$HADOOP_COMMON_HOME/share/hadoop/common/*,\
     $HADOOP_YARN_HOME/share/hadoop/yarn/lib/*";
 /// The ways to write the node's configuration directory in a class path.
 const CONF_DIRS: [&str; 3] = ["$HADOOP_CONF_DIR", "{{HADOOP_CONF_DIR}}", "${HADOOP_CONF_DIR}"];
-
-/// No YARN cluster can be told from the configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum SiteError {
-    /// Nobody says where the configuration is.
-    #[error("neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set, so no YARN cluster is known")]
-    NoDirectory,
-    /// A file is missing.
-    #[error("the Hadoop configuration by {by} has no {name}")]
-    NoFile {
-        /// The variables or settings that name the directory.
-        by: String,
-        /// The file.
-        name: &'static str,
-    },
-    /// The configuration cannot be used.
-    #[error("the Hadoop configuration by {by} cannot be used")]
-    Conf {
-        /// The variables or settings that name the directory.
-        by: String,
-        /// Why not.
-        source: HadoopConfError,
-    },
-    /// The nodes of YARN fetch files from HDFS, and there is none.
-    #[error("fs.defaultFS is {value} ({origin}), and a cluster on YARN needs HDFS")]
-    NotHdfs {
-        /// What it is.
-        value: String,
-        /// Where that came from.
-        origin: String,
-    },
-    /// Hadoop is secured.
-    #[error("hadoop.security.authentication is {value} ({origin}), and kobel knows only simple so far")]
-    Secured {
-        /// What it is.
-        value: String,
-        /// Where that came from.
-        origin: String,
-    },
-    /// Calls are to be protected in a way that there is none of.
-    #[error("hadoop.rpc.protection is {value} ({origin})")]
-    Protection {
-        /// What it is.
-        value: String,
-        /// Where that came from.
-        origin: String,
-    },
-    /// HDFS encrypts what its clients write.
-    #[error("dfs.encrypt.data.transfer is true ({origin}), and kobel cannot write to such an HDFS")]
-    Encrypted {
-        /// Where that came from.
-        origin: String,
-    },
-    /// One of several ResourceManagers has no address.
-    #[error("{name} is not set, and yarn.resourcemanager.ha.rm-ids names {id}")]
-    NoAddress {
-        /// The property.
-        name: String,
-        /// The ResourceManager.
-        id: String,
-    },
-    /// There is no name to call oneself by.
-    #[error("user {uid} has no name, and HADOOP_USER_NAME is not set")]
-    NoUser {
-        /// The user's number.
-        uid: u32,
-    },
-}
-
-impl Explain for SiteError {
-    fn category(&self) -> Category {
-        Category::Environment
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            SiteError::NoDirectory | SiteError::NoFile { .. } => Some(
-                "export HADOOP_CONF_DIR=DIR   (the directory with core-site.xml and yarn-site.xml)".into(),
-            ),
-            SiteError::Conf { source, .. } => source.hint(),
-            SiteError::NotHdfs { .. } => {
-                Some("set fs.defaultFS in core-site.xml to hdfs://HOST:PORT or hdfs://NAMESERVICE".into())
-            }
-            SiteError::Secured { .. } | SiteError::Encrypted { .. } => None,
-            SiteError::Protection { .. } => {
-                Some("set it to authentication, integrity or privacy, or to several of these".into())
-            }
-            SiteError::NoAddress { name, .. } => Some(format!("set {name} in yarn-site.xml")),
-            SiteError::NoUser { .. } => Some("export HADOOP_USER_NAME=NAME".into()),
-        }
-    }
-}
 
 /// `yarn.am.liveness-monitor.expiry-interval-ms` of `yarn-default.xml`.
 const EXPIRY: Duration = Duration::from_secs(900);
@@ -313,112 +224,4 @@ fn user(env: &Env) -> Result<String, SiteError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A configuration with these properties, and what it makes.
-    fn site(core: &str, yarn: &str) -> Result<Site, SiteError> {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, text) in [("core-site.xml", core), ("yarn-site.xml", yarn)] {
-            let property = |line: &str| {
-                let (name, value) = line.split_once('=').unwrap();
-                format!("<property><name>{name}</name><value>{value}</value></property>")
-            };
-            let body: String = text.split_whitespace().map(property).collect();
-            std::fs::write(dir.path().join(name), format!("<configuration>{body}</configuration>")).unwrap();
-        }
-        let conf_dir = dir.path().display().to_string();
-        let env: Env =
-            [("HADOOP_CONF_DIR", conf_dir.as_str()), ("HADOOP_USER_NAME", "ann")].into_iter().collect();
-        Site::find(&env, |_| None)
-    }
-
-    const CORE: &str = "fs.defaultFS=hdfs://nn:8020 my.dir=${fs.defaultFS}/x";
-
-    #[test]
-    fn one_resource_manager_is_found_by_its_host_name() {
-        let site = site(CORE, "yarn.resourcemanager.hostname=rm").unwrap();
-        assert_eq!((site.web, site.scheduler), (vec!["http://rm:8088".into()], vec!["rm:8030".into()]));
-        assert_eq!(site.rpc, ["rm:8032"]);
-        assert_eq!((site.user.as_str(), site.patience), ("ann", Duration::from_secs(675)));
-        assert_eq!(site.properties["my.dir"], "hdfs://nn:8020/x");
-    }
-
-    #[test]
-    fn several_resource_managers_have_an_address_each() {
-        let yarn = "yarn.resourcemanager.ha.enabled=true yarn.resourcemanager.ha.rm-ids=a,b \
-                    yarn.resourcemanager.webapp.address.a=rma:1 yarn.resourcemanager.hostname.b=rmb \
-                    yarn.resourcemanager.hostname.a=rma yarn.am.liveness-monitor.expiry-interval-ms=20000";
-        let site = site(CORE, yarn).unwrap();
-        assert_eq!(site.web, ["http://rma:1", "http://rmb:8088"]);
-        assert_eq!(site.scheduler, ["rma:8030", "rmb:8030"]);
-        assert_eq!(site.rpc, ["rma:8032", "rmb:8032"]);
-        assert_eq!(site.patience, Duration::from_secs(15));
-    }
-
-    #[test]
-    fn logs_are_collected_where_the_configuration_says_so() {
-        let at = |yarn| site(CORE, yarn).unwrap().collection;
-        assert_eq!(at(""), None);
-        let on = "yarn.log-aggregation-enable=true";
-        let stock = Collection {
-            root: "/tmp/logs".into(),
-            suffixes: ["logs-tfile".into(), "logs".into()],
-            format: "TFile".into(),
-        };
-        assert_eq!(at(on), Some(stock.clone()));
-        let own = "yarn.log-aggregation-enable=true yarn.nodemanager.remote-app-log-dir=hdfs://nn/logs \
-                   yarn.nodemanager.remote-app-log-dir-suffix=l \
-                   yarn.log-aggregation.file-formats=IndexedFile,TFile";
-        let suffixes = ["l-tfile".into(), "l".into()];
-        let expected = Collection { root: "hdfs://nn/logs".into(), suffixes, format: "IndexedFile".into() };
-        assert_eq!(at(own), Some(expected));
-        let of_format = "yarn.log-aggregation-enable=true \
-                         yarn.log-aggregation.TFile.remote-app-log-dir=/app-logs \
-                         yarn.log-aggregation.TFile.remote-app-log-dir-suffix=t";
-        let suffixes = ["t".into(), "logs".into()];
-        assert_eq!(at(of_format), Some(Collection { root: "/app-logs".into(), suffixes, ..stock }));
-    }
-
-    #[test]
-    fn web_addresses_follow_the_policy() {
-        let yarn = "yarn.http.policy=HTTPS_ONLY yarn.resourcemanager.hostname=rm";
-        assert_eq!(site(CORE, yarn).unwrap().web, ["https://rm:8090"]);
-    }
-
-    #[test]
-    fn what_makes_no_cluster_is_refused_by_name() {
-        let table = [
-            ("", "", "fs.defaultFS is file:/// (default), and a cluster on YARN needs HDFS"),
-            (
-                "fs.defaultFS=hdfs://nn hadoop.security.authentication=kerberos",
-                "",
-                "hadoop.security.authentication is kerberos",
-            ),
-            (
-                "fs.defaultFS=hdfs://nn hadoop.rpc.protection=privacy,secrecy",
-                "",
-                "hadoop.rpc.protection is privacy,secrecy (",
-            ),
-            (
-                "fs.defaultFS=hdfs://nn dfs.encrypt.data.transfer=true",
-                "",
-                "dfs.encrypt.data.transfer is true (",
-            ),
-            (
-                CORE,
-                "yarn.resourcemanager.ha.enabled=true yarn.resourcemanager.ha.rm-ids=a",
-                "yarn.resourcemanager.hostname.a is not set, and yarn.resourcemanager.ha.rm-ids names a",
-            ),
-        ];
-        for (core, yarn, expected) in table {
-            let error = site(core, yarn).unwrap_err();
-            assert!(error.to_string().starts_with(expected), "{error}");
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let env: Env = [("HADOOP_CONF_DIR", dir.path().to_str().unwrap())].into_iter().collect();
-        let error = Site::find(&env, |_| None).unwrap_err();
-        assert_eq!(error.to_string(), "the Hadoop configuration by HADOOP_CONF_DIR has no core-site.xml");
-        assert!(error.hint().unwrap().starts_with("export HADOOP_CONF_DIR="));
-    }
-}
+mod tests;
