@@ -297,7 +297,7 @@ fn never_starts(session: Session<'_>, options: &Options) {
     let tries = events.lines().filter(|line| line.contains("tm-3.") && line.contains("starts")).count();
     assert!((2..=10).contains(&tries), "{events}");
     // The nodes have the logs of each attempt.
-    let tried: Vec<_> = session.cluster.yarn().node_managers.iter().map(|node| attempts(node)).collect();
+    let tried: Vec<_> = session.cluster.yarn().node_managers.iter().map(attempts).collect();
     assert!(tried.iter().all(|attempts| !attempts.is_empty()), "another node was tried: {tried:?}");
     println!("row 29: a JVM that exits at once: the end after {tries} tries in {took:?}: {reason}");
     nothing_left(session.cluster, session.lab);

@@ -188,7 +188,10 @@ fn launch(yarn: &YarnPlan, node: &Node) -> Result<Launch, AgentError> {
     });
     let credentials: Credentials = node.credentials()?.without_kind(kind::AM_RM);
     Ok(Launch {
-        commands: vec![format!("./kobel exec {} 1><LOG_DIR>/kobel.stdout 2><LOG_DIR>/kobel.stderr", Master::SPEC)],
+        commands: vec![format!(
+            "./kobel exec {} 1><LOG_DIR>/kobel.stdout 2><LOG_DIR>/kobel.stderr",
+            Master::SPEC
+        )],
         environment: [(kobel_plan::Launch::HADOOP_CLASSPATH.to_string(), yarn.hadoop_class_path.clone())]
             .into(),
         files: files.collect::<Result<_, AgentError>>()?,

@@ -94,7 +94,9 @@ fn master(rm: &str) -> Master {
         protection,
         registration: Registration { host: "am".into(), port: Some(1), tracking_url: "http://am:1/".into() },
         launch: Launch {
-            commands: vec!["./kobel exec worker.json 1><LOG_DIR>/kobel.stdout 2><LOG_DIR>/kobel.stderr".into()],
+            commands: vec![
+                "./kobel exec worker.json 1><LOG_DIR>/kobel.stdout 2><LOG_DIR>/kobel.stderr".into(),
+            ],
             files: ["kobel", "flink", "conf/log4j.properties", "hadoop/core-site.xml"].map(file).into(),
             ..Launch::default()
         },
