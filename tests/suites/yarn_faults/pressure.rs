@@ -208,13 +208,12 @@ fn heartbeats_queued(session: &Session<'_>, nodes: usize) {
     });
 }
 
-/// The ResourceManager knows of an ask, and no node has told it of room since.
+/// The ResourceManager knows of an ask beyond the two that there are, and no node has told it of room since.
 fn asked_for(session: &Session<'_>, task_managers: u32, nodes: &[Daemon]) -> Value {
-    let status = session.ready(session.tms().len());
+    let status = session.ready(2);
     nodes.iter().for_each(Daemon::pause);
     scale(session, &status, task_managers);
-    let more = i64::from(task_managers) - session.tms().len() as i64;
-    super::scheduling::pending(session, more);
+    super::scheduling::pending(session, i64::from(task_managers) - 2);
     status
 }
 
