@@ -9,6 +9,7 @@ mod scheduling;
 mod submits;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -130,6 +131,21 @@ impl<'a> Session<'a> {
     fn stop(self) {
         self.lab.kobel(&["stop", "wc"]).ok();
         nothing_left(self.cluster, self.lab);
+    }
+}
+
+/// What a test that failed leaves is not for the next ones to find.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let yarn = self.cluster.yarn();
+        for daemon in yarn.node_managers.iter().chain([&yarn.resource_manager]) {
+            // One that was killed has no process.
+            let _ = catch_unwind(AssertUnwindSafe(|| daemon.resume()));
+        }
+        let _ = catch_unwind(AssertUnwindSafe(|| self.lab.kobel(&["kill", "wc"])));
     }
 }
 
