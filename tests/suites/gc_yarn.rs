@@ -2,13 +2,14 @@
 
 use std::{fs, time::Duration};
 
-use kobel_hadoop_rpc::yarn::{ApplicationId, Launch, LogCollection, Master, Resource, Submission};
+use kobel_hadoop_rpc::yarn::ApplicationId;
 use kobel_kit::{
     Done, Lab,
     hadoop::{self, Setup, Shared},
     http,
 };
 use kobel_session::yarn::{manager::Manager, rest::RmRest};
+use kobel_tests::submission;
 use serde_json::Value;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -27,9 +28,7 @@ struct Staging {
 impl Staging {
     fn of(user: &'static str) -> Option<Self> {
         let cluster = hadoop::shared(Setup::yarn)?;
-        let (hdfs, home) = (cluster.hdfs(), format!("/user/{user}"));
-        hdfs.mkdir(&hdfs.superuser, &home, "755");
-        hdfs.chown(&home, user);
+        let home = cluster.hdfs().home_of(user);
         Some(Self { base: format!("{home}/.kobel"), cluster, user })
     }
 
@@ -142,22 +141,7 @@ fn run<T>(call: impl Future<Output = T>) -> T {
 
 async fn submit(rm: &RmRest) -> ApplicationId {
     let id = rm.new_application().await.unwrap().id;
-    let launch = Launch { commands: vec!["sleep 300".into()], ..Default::default() };
-    let submission = Submission {
-        id,
-        name: "gc test".into(),
-        kind: "KOBEL".into(),
-        queue: Some("default".into()),
-        priority: None,
-        max_attempts: Some(1),
-        failures_validity_ms: None,
-        keep_containers: false,
-        tags: Vec::new(),
-        node_label: None,
-        size: Resource::new(256, 1),
-        logs: LogCollection::default(),
-        master: Master::Launched(launch),
-    };
+    let submission = submission(id, "gc test", 256, "sleep 300");
     rm.submit(&submission, PROMPT).await.unwrap();
     id
 }

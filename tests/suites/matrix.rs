@@ -72,10 +72,7 @@ fn every_supported_flink_starts_runs_a_job_and_stops() {
 /// A session on this Hadoop: WordCount from HDFS to HDFS, a TaskManager more, and its end.
 fn serves_on_yarn(cluster: &Cluster, flink: &Flink) {
     let (hdfs, user) = (cluster.hdfs(), "ann");
-    let mut lab = Lab::with_flink("matrix-yarn", flink);
-    lab.env("HADOOP_CONF_DIR", cluster.conf_dir().to_str().unwrap());
-    lab.env("HADOOP_USER_NAME", user);
-    lab.env("PATH", "/usr/bin:/bin");
+    let lab = cluster.lab(user, "matrix-yarn", flink);
     let sizes = ["--jm-mem", "1g", "--tm-mem", "800m"];
     let start = lab.kobel(&[&["start", "one", "--on", "yarn", "--tm", "1"], &sizes[..]].concat()).ok();
 
@@ -114,8 +111,7 @@ fn every_supported_hadoop_carries_a_session() {
         println!("Hadoop {}", home.file_name().unwrap().display());
         let cluster = Cluster::start(&Hadoop::at(home), Setup::yarn());
         let hdfs = cluster.hdfs();
-        hdfs.mkdir(&hdfs.superuser, "/user/ann", "755");
-        hdfs.chown("/user/ann", "ann");
+        hdfs.home_of("ann");
         hdfs.put("ann", "/user/ann/text", b"to be or not to be\n");
         for flink in [Flink::v1(), Flink::v2()].into_iter().flatten() {
             serves_on_yarn(&cluster, &flink);

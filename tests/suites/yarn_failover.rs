@@ -33,12 +33,7 @@ fn jvms(cluster: &Cluster) -> BTreeSet<i32> {
 fn a_session_goes_on_when_another_resource_manager_takes_over() {
     let (Some(flink), Some(hadoop)) = (Flink::v1(), Hadoop::from_env()) else { return };
     let cluster = Cluster::start(&hadoop, Setup::yarn().resource_managers(2));
-    let (hdfs, home) = (cluster.hdfs(), format!("/user/{USER}"));
-    hdfs.mkdir(&hdfs.superuser, &home, "755");
-    hdfs.chown(&home, USER);
-    let mut lab = Lab::with_flink("yarn-failover", &flink);
-    lab.env("HADOOP_CONF_DIR", cluster.conf_dir().to_str().unwrap());
-    lab.env("HADOOP_USER_NAME", USER);
+    let lab = cluster.lab(USER, "yarn-failover", &flink);
     lab.kobel(&["start", "wc", "--on", "yarn", "--tm", "1", "--jm-mem", "1g", "--tm-mem", "800m"]).ok();
     let (before, running) = (status(&lab), jvms(&cluster));
     assert_eq!(running.len(), 2, "{:?}", cluster.containers());

@@ -14,15 +14,12 @@ const USER: &str = "ann";
 
 fn cluster(protection: &str) -> Option<Cluster> {
     let setup = Setup::yarn().set(Site::Core, "hadoop.rpc.protection", protection);
-    let cluster = Cluster::start(&Hadoop::from_env()?, setup);
-    cluster.hdfs().mkdir(&cluster.hdfs().superuser, "/user/ann", "755");
-    cluster.hdfs().chown("/user/ann", USER);
-    Some(cluster)
+    Some(Cluster::start(&Hadoop::from_env()?, setup))
 }
 
 /// A lab with this Hadoop's configuration, its core-site rewritten.
 fn lab(cluster: &Cluster, test: &str, flink: &Flink, rewrite: impl Fn(String) -> String) -> Lab {
-    let mut lab = Lab::with_flink(test, flink);
+    let mut lab = cluster.lab(USER, test, flink);
     let dir = lab.path("hadoop-conf");
     fs::create_dir_all(&dir).unwrap();
     for file in ["core-site.xml", "hdfs-site.xml", "yarn-site.xml"] {
@@ -31,8 +28,6 @@ fn lab(cluster: &Cluster, test: &str, flink: &Flink, rewrite: impl Fn(String) ->
         fs::write(dir.join(file), text).unwrap();
     }
     lab.env("HADOOP_CONF_DIR", dir.to_str().unwrap());
-    lab.env("HADOOP_USER_NAME", USER);
-    lab.env("PATH", "/usr/bin:/bin");
     lab
 }
 

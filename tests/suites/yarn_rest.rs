@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use kobel_hadoop_rpc::yarn::{AppState, ApplicationId, Launch, LogCollection, Master, Resource, Submission};
+use kobel_hadoop_rpc::yarn::{AppState, ApplicationId, Launch, Master, Resource, Submission};
 use kobel_kit::hadoop::{self, Cluster, Hadoop, Setup, Site};
 use kobel_session::yarn::{
     manager::{Manager, RmError, Sighting, SubmitError, Wait, Wanted},
@@ -23,19 +23,10 @@ fn submission(id: ApplicationId, queue: &str, command: &str) -> Submission {
     let environment: BTreeMap<_, _> = [("GREETING".to_string(), "hello".to_string())].into();
     let launch = Launch { commands: vec![command.into()], environment, ..Default::default() };
     Submission {
-        id,
-        name: "rest test".into(),
-        kind: "KOBEL".into(),
         queue: Some(queue.into()),
-        priority: None,
-        max_attempts: Some(1),
-        failures_validity_ms: None,
-        keep_containers: false,
         tags: vec!["kobel-rest".into()],
-        node_label: None,
-        size: Resource::new(512, 1),
-        logs: LogCollection::default(),
         master: Master::Launched(launch),
+        ..kobel_tests::submission(id, "rest test", 512, command)
     }
 }
 

@@ -35,18 +35,10 @@ fn turn() -> MutexGuard<'static, ()> {
 
 /// A lab without Java and without Hadoop, but for its configuration; the properties file is in it.
 fn lab(test: &str, flink: &Flink, cluster: &Shared) -> Lab {
-    let (hdfs, home) = (cluster.hdfs(), format!("/user/{USER}"));
-    if hdfs.status(&home).is_none() {
-        hdfs.mkdir(&hdfs.superuser, &home, "755");
-        hdfs.chown(&home, USER);
-    }
-    let mut lab = Lab::with_flink(test, flink);
+    let mut lab = cluster.lab(USER, test, flink);
     let place = format!("yarn.properties-file.location: {}\n", lab.dir().display());
     let conf = lab.file("conf/config.yaml", &place);
     lab.env("FLINK_CONF_DIR", conf.parent().unwrap().to_str().unwrap());
-    lab.env("HADOOP_CONF_DIR", cluster.conf_dir().to_str().unwrap());
-    lab.env("HADOOP_USER_NAME", USER);
-    lab.env("PATH", "/usr/bin:/bin");
     lab
 }
 

@@ -25,7 +25,7 @@ fn cause(error: &StagingError) -> &Cause {
 async fn a_cut_upload_leaves_only_a_partial_that_gc_finds_and_the_next_succeeds() {
     let Some(cluster) = hadoop::shared(Setup::hdfs) else { return };
     let kit = cluster.hdfs();
-    home(kit, "tara");
+    kit.home_of("tara");
     let store = staging(hdfs(&kit.uri(), "tara"));
     let blob = blob(60 << 20, 4);
     let upload = {
@@ -65,7 +65,7 @@ async fn a_cut_upload_leaves_only_a_partial_that_gc_finds_and_the_next_succeeds(
 async fn uploads_from_two_processes_at_once_end_with_one_blob() {
     let Some(cluster) = hadoop::shared(Setup::hdfs) else { return };
     let kit = cluster.hdfs();
-    home(kit, "uma");
+    kit.home_of("uma");
     let stores = [0; 3].map(|_| staging(hdfs(&kit.uri(), "uma")));
     let (blob, id) = (blob(20 << 20, 5), app(1));
     let [one, two, three] = &stores;
@@ -143,7 +143,7 @@ async fn daemons_that_hang_or_die_are_an_error_in_time_and_all_is_well_when_they
     let Some(hadoop) = Hadoop::from_env() else { return };
     let cluster = Cluster::start(&hadoop, Setup::hdfs());
     let kit = cluster.hdfs();
-    home(kit, "wanda");
+    kit.home_of("wanda");
     let store = staging(hdfs(&kit.uri(), "wanda"));
     store.ensure(&blob(1 << 20, 1), &app(1), &|_| ()).await.unwrap();
 

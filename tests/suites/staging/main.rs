@@ -49,13 +49,6 @@ fn staging(hdfs: Hdfs) -> Staging {
     Staging::new(Arc::new(hdfs), &base, &[], &BTreeSet::new())
 }
 
-/// A home for this user, as an administrator makes it.
-fn home(kit: &KitHdfs, user: &str) {
-    let path = format!("/user/{user}");
-    kit.mkdir(&kit.superuser, &path, "755");
-    kit.chown(&path, user);
-}
-
 /// Owner and permissions as HDFS shows them to others.
 fn shown(kit: &KitHdfs, path: &str) -> (String, String) {
     let status = kit.status(path).unwrap_or_else(|| panic!("{path} is not there"));
@@ -75,7 +68,7 @@ fn peak_memory() -> u64 {
 async fn flinks_distribution_is_uploaded_once() {
     let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(Setup::hdfs)) else { return };
     let kit = cluster.hdfs();
-    home(kit, "ann");
+    kit.home_of("ann");
     let cache = tempfile::tempdir().unwrap();
     let digests = Digests::new(cache.path().join("digests"));
     let named = |home: &Path| digests.distribution(&home.join("lib"), &home.join("plugins")).unwrap();
@@ -127,7 +120,7 @@ async fn flinks_distribution_is_uploaded_once() {
 async fn what_is_read_back_is_what_was_put() {
     let Some(cluster) = hadoop::shared(Setup::hdfs) else { return };
     let kit = cluster.hdfs();
-    home(kit, "rita");
+    kit.home_of("rita");
     let fs = hdfs(&kit.uri(), "rita");
     let store = staging(fs.clone());
     let bytes: Vec<u8> = (0..5_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

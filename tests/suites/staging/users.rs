@@ -12,7 +12,7 @@ use super::*;
 async fn a_blob_planted_by_another_user_is_left_alone_and_uploaded_anew() {
     let Some(cluster) = hadoop::shared(Setup::hdfs) else { return };
     let kit = cluster.hdfs();
-    home(kit, "nora");
+    kit.home_of("nora");
     for dir in ["/open", "/open/blobs", "/open/leases"] {
         kit.mkdir(&kit.superuser, dir, "1777");
     }
@@ -51,7 +51,7 @@ async fn a_blob_planted_by_another_user_is_left_alone_and_uploaded_anew() {
 async fn a_blob_of_the_superuser_is_shared_and_leased_by_others() {
     let Some(cluster) = hadoop::shared(Setup::hdfs) else { return };
     let kit = cluster.hdfs();
-    home(kit, "olga");
+    kit.home_of("olga");
     let blob = blob(100_000, 2);
     let admin = Staging::new(Arc::new(hdfs(&kit.uri(), &kit.superuser)), "/site", &[], &BTreeSet::new());
     let theirs = admin.ensure(&blob, &app(1), &|_| ()).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_blob_of_the_superuser_is_shared_and_leased_by_others() {
 async fn nobody_else_can_look_into_an_applications_directory() {
     let Some(cluster) = hadoop::shared(Setup::hdfs) else { return };
     let kit = cluster.hdfs();
-    home(kit, "pia");
+    kit.home_of("pia");
     let dir = staging(hdfs(&kit.uri(), "pia")).application(&app(1)).await.unwrap();
     dir.put("secret", "s").await.unwrap();
     let error = hdfs(&kit.uri(), "evil").read(&format!("{}/secret", dir.path()), 9).await.unwrap_err();
@@ -114,7 +114,7 @@ async fn what_is_not_allowed_is_said_with_the_path_and_leaves_nothing() {
     assert_eq!(kit.status("/quins"), None);
 
     // A home that all may write to.
-    home(kit, "rosa");
+    kit.home_of("rosa");
     kit.mkdir(&kit.superuser, "/user/rosa/.kobel", "777");
     kit.chown("/user/rosa/.kobel", "rosa");
     let error = staging(hdfs(&kit.uri(), "rosa")).ensure(&blob(9, 3), &app(1), &|_| ()).await.unwrap_err();
@@ -124,7 +124,7 @@ async fn what_is_not_allowed_is_said_with_the_path_and_leaves_nothing() {
     assert_eq!(error.hint().unwrap(), "hdfs dfs -chmod go-w /user/rosa/.kobel");
 
     // A home with a quota that the content does not fit in: nothing whole, and nothing cut, is left.
-    home(kit, "sara");
+    kit.home_of("sara");
     let quota = format!("{}/webhdfs/v1/user/sara?op=SETQUOTA&storagespacequota=1000000", kit.web());
     let reply = http::request("PUT", &format!("{quota}&user.name={}", kit.superuser), &[]).unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);

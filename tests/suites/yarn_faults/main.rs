@@ -44,22 +44,8 @@ fn shared() -> Option<(MutexGuard<'static, ()>, Shared)> {
     Some((turn, hadoop::shared(setup)?))
 }
 
-/// A lab of this user without Java and without Hadoop, but for its configuration.
-fn lab_of(cluster: &Cluster, user: &str, test: &str, flink: &Flink) -> Lab {
-    let (hdfs, home) = (cluster.hdfs(), format!("/user/{user}"));
-    if hdfs.status(&home).is_none() {
-        hdfs.mkdir(&hdfs.superuser, &home, "755");
-        hdfs.chown(&home, user);
-    }
-    let mut lab = Lab::with_flink(test, flink);
-    lab.env("HADOOP_CONF_DIR", cluster.conf_dir().to_str().unwrap());
-    lab.env("HADOOP_USER_NAME", user);
-    lab.env("PATH", "/usr/bin:/bin");
-    lab
-}
-
 fn lab(cluster: &Cluster, test: &str, flink: &Flink) -> Lab {
-    lab_of(cluster, USER, test, flink)
+    cluster.lab(USER, test, flink)
 }
 
 /// The arguments that start the session of a test.
@@ -175,19 +161,11 @@ fn gone(cluster: &Cluster, pids: &[i32]) -> Duration {
     since.elapsed()
 }
 
-fn is_over(app: &Value) -> bool {
-    ["FINISHED", "FAILED", "KILLED"].iter().any(|state| app["state"] == *state)
-}
-
 /// Neither applications that are not over, nor containers and their directories, nor directories of
 /// applications, nor processes of ours.
 #[track_caller]
 fn nothing_left(cluster: &Cluster, lab: &Lab) {
-    wait::until("no application runs", SOON, || {
-        let apps = cluster.yarn().apps();
-        let left: Vec<_> = apps.iter().filter(|app| !is_over(app)).map(|app| app["id"].to_string()).collect();
-        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-    });
+    cluster.yarn().no_application_left(SOON);
     cluster.no_container_left();
     wait::until("the nodes have cleared up", SOON, || match local_directories(cluster) {
         left if left.is_empty() => Ok(()),

@@ -14,7 +14,7 @@ use std::{
 
 use kobel_kit::{Flink, Lab, hadoop::Cluster, http, wait};
 
-use super::{SOON, is_over, lab, lab_of, nothing_left, said, shared, staged, start_with};
+use super::{SOON, lab, nothing_left, said, shared, staged, start_with};
 
 /// What a submit has come to when it is cut.
 const STEPS: [&str; 4] = ["has claimed its name", "has written its id", "uploads", "has submitted"];
@@ -27,7 +27,7 @@ fn until_it(step: &str, cluster: &Cluster, lab: &Lab) {
             "has claimed its name" => dir.join("plan.json").exists(),
             "has written its id" => dir.join("yarn.json").exists(),
             "uploads" => !staged(cluster).is_empty(),
-            _ => cluster.yarn().apps().iter().any(|app| !is_over(app)),
+            _ => !cluster.yarn().unfinished().is_empty(),
         };
         if reached { Ok(()) } else { Err(format!("{:?}", lab.files("state"))) }
     });
@@ -44,7 +44,7 @@ fn a_submit_that_is_cut_leaves_nothing_that_is_not_found() {
         starting.signal("KILL");
         starting.wait();
         // Submitted, it is a cluster like any other; otherwise it is over, and gc clears up.
-        if cluster.yarn().apps().iter().any(|app| !is_over(app)) {
+        if !cluster.yarn().unfinished().is_empty() {
             let again = lab.kobel(&["start", "wc", "--on", "yarn"]).expect(3);
             assert!(again.stderr.contains("wc exists already"), "{}", said(&again));
             lab.kobel(&["kill", "wc"]).ok();
@@ -174,7 +174,7 @@ fn what_cannot_be_submitted_is_said_soon_and_leaves_nothing() {
 
 /// A home directory that holds no more, and a DataNode that is gone.
 fn full(cluster: &Cluster, flink: &Flink) {
-    let (quinn, hdfs) = (lab_of(cluster, "quinn", "quota", flink), cluster.hdfs());
+    let (quinn, hdfs) = (cluster.lab("quinn", "quota", flink), cluster.hdfs());
     let quota = format!("{}/webhdfs/v1/user/quinn?op=SETQUOTA&storagespacequota=20000000", hdfs.web());
     let reply = http::request("PUT", &format!("{quota}&user.name={}", hdfs.superuser), &[]).unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
@@ -185,7 +185,7 @@ fn full(cluster: &Cluster, flink: &Flink) {
     quinn.kobel(&["gc"]).ok();
     hdfs.data_node.kill9();
     // A home that has nothing yet.
-    let nina = lab_of(cluster, "nina", "no-datanode", flink);
+    let nina = cluster.lab("nina", "no-datanode", flink);
     let done = nina.kobel(&start_with(&["--tm", "0"]));
     hdfs.data_node.start();
     hdfs.data_node.wait_ready();
@@ -200,7 +200,7 @@ fn full(cluster: &Cluster, flink: &Flink) {
 }
 
 fn forbidden(cluster: &Cluster, flink: &Flink) {
-    let (eve, hdfs) = (lab_of(cluster, "eve", "denied", flink), cluster.hdfs());
+    let (eve, hdfs) = (cluster.lab("eve", "denied", flink), cluster.hdfs());
     hdfs.chown("/user/eve", &hdfs.superuser);
     let done = eve.kobel(&start_with(&["--tm", "0"])).expect(6);
     assert!(done.stderr.contains("/user/eve"), "{}", said(&done));

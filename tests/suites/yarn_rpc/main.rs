@@ -11,8 +11,8 @@ use std::{
 use kobel_hadoop_rpc::{
     Auth,
     yarn::{
-        AppFilter, AppReport, AppState, ApplicationId, ClientError, ContainerId, FinalStatus, Launch,
-        LogCollection, Master, NodeState, Resource, ResourceManager, Submission,
+        AppFilter, AppReport, AppState, ApplicationId, ClientError, ContainerId, FinalStatus, Launch, Master,
+        NodeState, Resource, ResourceManager, Submission,
     },
 };
 use kobel_kit::hadoop::{self, Cluster, Hadoop, Setup};
@@ -37,19 +37,9 @@ fn client(cluster: &Cluster) -> ResourceManager {
 fn submission(id: ApplicationId, command: &str, environment: BTreeMap<String, String>) -> Submission {
     let launch = Launch { commands: vec![command.into()], environment, ..Default::default() };
     Submission {
-        id,
-        name: "rpc test".into(),
-        kind: "KOBEL".into(),
-        queue: Some("default".into()),
-        priority: None,
-        max_attempts: Some(1),
-        failures_validity_ms: None,
-        keep_containers: false,
         tags: vec!["kobel-rpc".into()],
-        node_label: None,
-        size: Resource::new(512, 1),
-        logs: LogCollection::default(),
         master: Master::Launched(launch),
+        ..kobel_tests::submission(id, "rpc test", 512, command)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use kobel_hadoop_rpc::yarn::{ApplicationId, Launch, LogCollection, Master, Resource, Submission};
+use kobel_hadoop_rpc::yarn::{ApplicationId, Submission};
 use kobel_kit::{
     Flink, Lab, example_jar,
     hadoop::{self, Cluster, Setup, Shared, Site},
@@ -43,7 +43,6 @@ impl Yarn {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let cluster = hadoop::shared(setup)?;
-        home(&cluster, USER);
         Some(Self { cluster, _turn: turn })
     }
 
@@ -54,39 +53,17 @@ impl Yarn {
 
     /// The same for another user.
     fn lab_of(&self, user: &str, test: &str, flink: &Flink) -> Lab {
-        let mut lab = Lab::with_flink(test, flink);
-        lab.env("HADOOP_CONF_DIR", self.cluster.conf_dir().to_str().unwrap());
-        lab.env("HADOOP_USER_NAME", user);
-        lab.env("PATH", "/usr/bin:/bin");
-        lab
+        self.cluster.lab(user, test, flink)
     }
 
     /// Whatever is left: applications that are not over, directories of applications, containers.
     fn nothing_left(&self, lab: &Lab) {
-        wait::until("no application runs", PROMPT, || {
-            let apps = self.cluster.yarn().apps();
-            let left: Vec<_> =
-                apps.iter().filter(|app| !is_over(app)).map(|app| app["id"].to_string()).collect();
-            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-        });
+        self.cluster.yarn().no_application_left(PROMPT);
         self.cluster.no_container_left();
         let apps = self.cluster.hdfs().list(&format!("/user/{USER}/.kobel/apps"));
         assert!(apps.is_empty(), "{apps:?}");
         lab.no_process_left();
     }
-}
-
-/// Makes sure that a user has a home on HDFS.
-fn home(cluster: &Cluster, user: &str) {
-    let (hdfs, home) = (cluster.hdfs(), format!("/user/{user}"));
-    if hdfs.status(&home).is_none() {
-        hdfs.mkdir(&hdfs.superuser, &home, "755");
-        hdfs.chown(&home, user);
-    }
-}
-
-fn is_over(app: &Value) -> bool {
-    ["FINISHED", "FAILED", "KILLED"].iter().any(|state| app["state"] == *state)
 }
 
 fn start(lab: &Lab, more: &[&str]) -> kobel_kit::Done {
@@ -301,21 +278,7 @@ fn a_session_that_yarn_lets_wait_says_why() {
 
 /// An application that does nothing.
 fn sleeper(id: ApplicationId, queue: &str) -> Submission {
-    Submission {
-        id,
-        name: "sleeper".into(),
-        kind: "KOBEL".into(),
-        queue: Some(queue.into()),
-        priority: None,
-        max_attempts: Some(1),
-        failures_validity_ms: None,
-        keep_containers: false,
-        tags: Vec::new(),
-        node_label: None,
-        size: Resource::new(1024, 1),
-        logs: LogCollection::default(),
-        master: Master::Launched(Launch { commands: vec!["sleep 300".into()], ..Default::default() }),
-    }
+    Submission { queue: Some(queue.into()), ..kobel_tests::submission(id, "sleeper", 1024, "sleep 300") }
 }
 
 /// Cases 56 and 57 of reference/reliability.md, section 3, among others.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kobel_kit::{Flink, Lab, hadoop::Cluster};
 
-use super::{USER, Yarn, home, start};
+use super::{USER, Yarn, start};
 
 const OTHER: &str = "bob";
 
@@ -24,7 +24,6 @@ fn started_and_stopped(lab: &Lab) {
 #[test]
 fn contents_of_another_user_are_used_where_they_are_trusted() {
     let (Some(flink), Some(yarn)) = (Flink::v1(), Yarn::get()) else { return };
-    home(&yarn.cluster, OTHER);
     let ann = yarn.lab("yarn-shares", &flink);
     started_and_stopped(&ann);
     let hers = blobs(&yarn.cluster, USER);

@@ -10,7 +10,7 @@ use std::{
 use super::{
     Daemon, Hadoop, Hdfs, Setup, Yarn, daemon::Launch, network::Network, reaper::Reaper, sites::Sites,
 };
-use crate::{http, lab, wait};
+use crate::{Flink, Lab, http, lab, wait};
 
 /// A Hadoop cluster that runs. When it is dropped, or its process ends in any way, all of it is killed,
 /// containers too, and its directory removed, unless a test failed.
@@ -109,6 +109,17 @@ impl Cluster {
     /// What clients name in `HADOOP_CONF_DIR`.
     pub fn conf_dir(&self) -> PathBuf {
         self.dir.join("conf")
+    }
+
+    /// A lab of a user, who has a home on HDFS, without Java and without Hadoop but for its configuration.
+    #[track_caller]
+    pub fn lab(&self, user: &str, test: &str, flink: &Flink) -> Lab {
+        self.hdfs.home_of(user);
+        let mut lab = Lab::with_flink(test, flink);
+        lab.env("HADOOP_CONF_DIR", self.conf_dir().to_str().expect("a UTF-8 path"));
+        lab.env("HADOOP_USER_NAME", user);
+        lab.env("PATH", "/usr/bin:/bin");
+        lab
     }
 
     /// Every daemon.

@@ -58,6 +58,17 @@ impl Hdfs {
         self.ok("PUT", path, &format!("op=MKDIRS&permission={mode}&user.name={user}"));
     }
 
+    /// A user's home, made if it is missing.
+    #[track_caller]
+    pub fn home_of(&self, user: &str) -> String {
+        let home = format!("/user/{user}");
+        if self.status(&home).is_none() {
+            self.mkdir(&self.superuser, &home, "755");
+            self.chown(&home, user);
+        }
+        home
+    }
+
     /// Gives a file or directory to a user.
     #[track_caller]
     pub fn chown(&self, path: &str, owner: &str) {

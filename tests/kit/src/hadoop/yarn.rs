@@ -1,9 +1,11 @@
 //! What tests ask YARN themselves, over the ResourceManager's REST API.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::Daemon;
-use crate::http;
+use crate::{http, wait};
 
 /// A running YARN: ResourceManager and NodeManagers.
 pub struct Yarn {
@@ -49,6 +51,23 @@ impl Yarn {
     #[track_caller]
     pub fn apps(&self) -> Vec<Value> {
         list(self.get("/apps"), "apps", "app")
+    }
+
+    /// The ids of the applications that are not over.
+    #[track_caller]
+    pub fn unfinished(&self) -> Vec<String> {
+        const OVER: [&str; 3] = ["FINISHED", "FAILED", "KILLED"];
+        let is_over = |app: &Value| OVER.iter().any(|state| app["state"] == *state);
+        self.apps().iter().filter(|app| !is_over(app)).map(|app| app["id"].to_string()).collect()
+    }
+
+    /// Waits until every application is over, and fails if one is not by then.
+    #[track_caller]
+    pub fn no_application_left(&self, within: Duration) {
+        wait::until("no application runs", within, || match self.unfinished() {
+            left if left.is_empty() => Ok(()),
+            left => Err(format!("{left:?}")),
+        });
     }
 
     /// Whether this ResourceManager is there, and this many NodeManagers are registered with the active one of
