@@ -3,6 +3,12 @@
 
 use std::error::Error;
 
+/// An error and its causes in one line, for logs and for reasons.
+pub fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// What kind of failure it is: the command line's exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {

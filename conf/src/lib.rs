@@ -16,5 +16,5 @@ pub mod nearest;
 pub mod settings;
 pub mod units;
 
-pub use explain::{Category, Explain};
+pub use explain::{Category, Explain, chain};
 pub use nearest::nearest;

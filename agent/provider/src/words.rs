@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom},
     path::Path,
 };
 
@@ -24,14 +24,20 @@ pub fn last_words(log_dir: &Path, id: WorkerId, attempt: Attempt) -> Option<(Str
 }
 
 fn tail(log_dir: &Path, file: String, find: fn(&str) -> Option<&str>) -> Option<(String, String)> {
-    let mut open = File::open(log_dir.join(&file)).ok()?;
-    let length = open.metadata().ok()?.len();
-    open.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let mut bytes = vec![];
-    open.take(TAIL).read_to_end(&mut bytes).ok()?;
+    let (_, bytes) = file_end(&log_dir.join(&file), TAIL).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let line: String = find(&text)?.trim().chars().take(LONGEST).collect();
     Some((line, file))
+}
+
+/// The length of a file, and its last bytes, so many at the most.
+pub fn file_end(path: &Path, most: u64) -> io::Result<(u64, Vec<u8>)> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok((length, bytes))
 }
 
 /// Of a log4j log with stack traces: the innermost cause of the last one, else the last line of

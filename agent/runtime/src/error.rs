@@ -1,7 +1,7 @@
 //! Why an agent could not take charge of its cluster. Once it has, nothing is an error any more:
 //! faults become the cluster's state.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use kobel_conf::{Category, Explain};
 use kobel_plan::ProviderKind;
@@ -101,10 +101,4 @@ impl Explain for AgentError {
             _ => None,
         }
     }
-}
-
-/// An error and its causes in one line, for logs and for reasons.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use kobel_conf::chain;
 use kobel_plan::{ClusterDir, ClusterPlan, ProviderKind, Status, Wanted};
 use kobel_provider::{
     Provider,
@@ -26,7 +27,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     am::Keeper,
     control,
-    error::{AgentError, chain},
+    error::AgentError,
     front::{self, Front},
     handle::{self, Handle},
     observe::{Heard, Question, observe},

@@ -26,11 +26,6 @@ pub(super) fn run(args: &ExecArgs) -> ExitCode {
 
 /// What goes to standard error here is what the node shows of a container that failed.
 fn failed(error: &dyn Error) -> ExitCode {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    eprintln!(
-        "{}{}",
-        kobel_agent::exec::WORDS,
-        causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-    );
+    eprintln!("{}{}", kobel_agent::exec::WORDS, kobel_conf::chain(error));
     ExitCode::FAILURE
 }

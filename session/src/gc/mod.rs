@@ -20,7 +20,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use kobel_conf::{Category, Explain};
+use kobel_conf::{Category, Explain, chain};
 use kobel_staging::StagingError;
 use serde::Serialize;
 
@@ -133,16 +133,6 @@ impl Bin {
     pub fn spare(&mut self, location: impl Into<String>, why: &'static str) {
         self.spared.push(Spared { location: location.into(), why });
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A kind of place where things are left.

@@ -10,6 +10,7 @@ use super::{
     Application, Site, SiteError,
     application::staging_dir,
     manager::{Managers, RmError, Sighting},
+    one_line,
     submit::master_mib,
 };
 use crate::{
@@ -100,7 +101,7 @@ pub enum AdoptError {
 }
 
 fn words(diagnostics: &str) -> String {
-    let words = diagnostics.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = one_line(diagnostics);
     if words.is_empty() { words } else { format!(", {words}") }
 }
 

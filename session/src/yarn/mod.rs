@@ -40,3 +40,8 @@ pub(crate) use ship::find as find_shipped;
 pub use ship::{How, ShipError, Shipped};
 pub use site::{Site, SiteError};
 pub use submit::{Stage, StartError, start};
+
+/// What somebody else said, on one line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -10,6 +10,7 @@ use super::{
     application::{Application, front},
     history::recall,
     manager::{RmError, Sighting, Wait, Wanted},
+    one_line,
 };
 use crate::{
     control::{Control, ControlError},
@@ -167,8 +168,7 @@ const RECOVERED: &str = "Attempt recovered after RM restart";
 
 /// The ResourceManager's words, on one line.
 fn words(report: &AppReport) -> String {
-    let words =
-        report.diagnostics.trim_start_matches(RECOVERED).split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = one_line(report.diagnostics.trim_start_matches(RECOVERED));
     match (report.state, words.is_empty()) {
         (_, false) => words,
         (AppState::Killed, true) => "its application was killed".into(),

@@ -5,7 +5,7 @@ mod shipment;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use kobel_conf::{dirs::ensure_private, settings::Settings, units::MemorySize};
+use kobel_conf::{chain, dirs::ensure_private, settings::Settings, units::MemorySize};
 use kobel_hadoop_rpc::yarn::{Launch, Master, Resource, Submission, UrlError};
 use kobel_plan::{
     ClusterPlan, ClusterState, Role,
@@ -77,11 +77,6 @@ async fn take_back(cluster: &Cluster, error: &StartError) -> Result<(), StartErr
     let Some(application) = Application::of(&cluster.dir)? else { return Ok(()) };
     application.kill(&words).await?;
     Ok(application.remove_files().await?)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 async fn submit(

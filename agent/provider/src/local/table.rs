@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
+use kobel_conf::chain;
 use kobel_plan::{Attempt, Exit, Phase, WorkerEvent, WorkerId, WorkerSpec};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -225,10 +226,4 @@ impl Table {
 
 fn event((id, attempt): Key, phase: Phase) -> WorkerEvent {
     WorkerEvent { id, attempt, at: Timestamp::now(), phase }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use kobel_conf::chain;
 use kobel_hadoop_rpc::{
     Effect, Protection, Token,
     yarn::{ContainerId, Granted, Launch, NodeError, NodeId, NodeManager, NodeStatus, Refusal, Signal},
@@ -100,10 +101,4 @@ pub(super) async fn stop(node: Option<NodeManager>, id: ContainerId, grace: Dura
         tracing::warn!(container = %id, error, "could not stop a container");
     }
     failure.is_none()
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

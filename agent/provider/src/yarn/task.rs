@@ -6,6 +6,7 @@ mod unregister;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use kobel_conf::chain;
 use kobel_hadoop_rpc::{
     Retry,
     yarn::{
@@ -24,7 +25,7 @@ use super::{
     Courier, Historian, Master, Pace, Placed,
     errand::UnderWay,
     fleet::{Effect, Fleet, Key},
-    nodes::{Nodes, chain, start, stop},
+    nodes::{Nodes, start, stop},
 };
 use crate::ProviderError;
 pub(super) use messages::{Ask, Step};

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use kobel_conf::chain;
 use kobel_hadoop_rpc::yarn::LocalResource;
 use kobel_plan::{
     ClusterDir, ClusterEvent, ClusterPlan, ClusterState, EventKind, Exit, Resources, Role, Status,
@@ -17,10 +18,7 @@ use kobel_staging::{AppId, Digest, Directory, Staging};
 use tokio::sync::watch;
 
 use super::{courier::local_resource, training};
-use crate::{
-    error::{AgentError, chain},
-    record::Timeline,
-};
+use crate::{error::AgentError, record::Timeline};
 
 /// So long a cluster must have been ready without a job before it may be kept busy with something else.
 const IDLE: Duration = Duration::from_secs(3);

@@ -1,12 +1,11 @@
 //! Brings the workers' own files to the nodes by way of the application's directory on HDFS.
 
 use async_trait::async_trait;
+use kobel_conf::chain;
 use kobel_hadoop_rpc::yarn::{LocalResource, ResourceKind, UrlError, Visibility};
 use kobel_plan::yarn::{RemoteFile, SharedWith};
 use kobel_provider::yarn::Courier;
 use kobel_staging::{Directory, Staged};
-
-use crate::error::chain;
 
 /// The application's directory.
 #[derive(Debug)]

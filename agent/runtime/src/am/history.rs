@@ -3,8 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,18 +11,17 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
+use kobel_conf::chain;
 use kobel_hadoop_rpc::yarn::ContainerLog;
 use kobel_plan::{
     ClusterDir, ClusterName, ClusterPlan, ClusterState, Kept, Status, WorkerId, yarn::YarnPlan,
 };
 use kobel_provider::{
-    Outcome,
+    Outcome, file_end,
     yarn::{Historian, Placed},
 };
 use kobel_staging::{Source, Staging, StagingError};
 use serde::Deserialize;
-
-use crate::error::chain;
 
 /// How long it may all take: who stops a cluster waits for it.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -175,11 +173,7 @@ fn is_log(name: &str) -> bool {
 
 /// The last part of a file that is not empty.
 fn tail(path: &Path, name: &str) -> io::Result<Option<Tail>> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(Kept::TAIL)))?;
-    let mut bytes = Vec::new();
-    file.take(Kept::TAIL).read_to_end(&mut bytes)?;
+    let (length, bytes) = file_end(path, Kept::TAIL)?;
     Ok((!bytes.is_empty()).then(|| Tail { name: name.into(), length, bytes }))
 }
 

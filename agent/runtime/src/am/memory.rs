@@ -3,17 +3,14 @@
 
 use std::{fs, io, time::Duration};
 
+use kobel_conf::chain;
 use kobel_plan::ClusterDir;
 use kobel_staging::{Directory, StagingError};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    error::{AgentError, chain},
-    record::Record,
-    run::io_error,
-};
+use crate::{error::AgentError, record::Record, run::io_error};
 
 /// Memories are told apart by a number that rises: a file is never overwritten, so that one is always whole.
 const PREFIX: &str = "memory-";

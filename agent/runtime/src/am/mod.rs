@@ -19,6 +19,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use kobel_conf::chain;
 use kobel_hadoop_rpc::{
     Credentials, Protection,
     token::kind,
@@ -40,7 +41,7 @@ use self::{
     training::application,
 };
 use crate::{
-    error::{AgentError, chain},
+    error::AgentError,
     front,
     run::{Beside, Extras, govern, io_error, log_to, read_plan},
 };

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use kobel_conf::chain;
 use kobel_hadoop_rpc::{Credentials, yarn::ContainerId};
 use kobel_plan::{ClusterPlan, Launch};
 
-use crate::error::{AgentError, chain};
+use crate::error::AgentError;
 
 /// The container that this process is the master of.
 #[derive(Debug)]

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kobel_conf::chain;
 use kobel_flink::{JobManagerPorts, worker_spec};
 use kobel_plan::{Attempt, EventKind, Exit, Phase, Role, WorkerEvent, WorkerId, WorkerSpec};
 use kobel_provider::last_words;
 
 use super::{GIVE_UP, Supervisor};
 use crate::{
-    error::chain,
     handle::Refusal,
     ports::{PortError, Ports},
     recall::Note,

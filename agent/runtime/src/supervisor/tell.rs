@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use kobel_conf::chain;
 use kobel_plan::{ClusterState, EventKind, Status, status::Slots};
 use kobel_provider::Outcome;
 
 use super::Supervisor;
 use crate::{
-    error::chain,
     observe::Question,
     record::{EndKind, Ending},
     standing,

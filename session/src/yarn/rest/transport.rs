@@ -12,7 +12,10 @@ use std::{
 use reqwest::{Client, Method, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::yarn::manager::{Call, RmError};
+use crate::yarn::{
+    manager::{Call, RmError},
+    one_line,
+};
 
 /// Time for a TCP connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -265,7 +268,7 @@ fn not_yarn(call: &Call, address: &str, status: StatusCode, body: &[u8]) -> RmEr
 /// The beginning of a body, on one line.
 fn start_of(body: &[u8], chars: usize) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * chars)]);
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(chars).collect()
+    one_line(&text).chars().take(chars).collect()
 }
 
 fn first_line(text: &str) -> &str {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use kobel_conf::chain;
 use kobel_hadoop_rpc::{
     Retry,
     yarn::{FinalStatus, MasterError, Scheduler},
 };
 use tokio::time::Instant;
 
-use super::{Task, chain};
+use super::Task;
 use crate::{Outcome, ProviderError};
 
 /// Between two requests to unregister.
