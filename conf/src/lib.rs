@@ -9,6 +9,7 @@ pub mod file;
 pub mod flink;
 #[cfg(test)]
 mod fuzz;
+pub mod ha;
 pub mod hadoop;
 pub mod hosts;
 pub mod memory;

@@ -1,6 +1,7 @@
 //! Flink seen from outside: what a distribution consists of, the command lines and configuration
-//! files of its processes, its REST API, and archives of its classes.
+//! files of its processes, its REST API, archives of its classes, and its high availability in ZooKeeper.
 
+pub mod ha;
 pub mod home;
 pub mod launch;
 pub mod rest;

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod dirs;
 pub mod event;
+pub mod ha;
 pub mod ids;
 pub mod kept;
 pub mod plan;
@@ -14,6 +15,7 @@ pub mod yarn;
 
 pub use dirs::ClusterDir;
 pub use event::{ClusterEvent, EventKind};
+pub use ha::{Death, HaPlan, ZooKeeper};
 pub use ids::{Attempt, ClusterName, IdError, JobId, Role, WorkerId};
 pub use kept::Kept;
 pub use plan::{

@@ -18,7 +18,7 @@ enum Kind {
 }
 
 /// Every setting there is.
-const KEYS: [(&str, Kind); 18] = [
+const KEYS: [(&str, Kind); 19] = [
     ("flink.version", Kind::Text),
     ("flink.source", Kind::Text),
     ("flink.mirror", Kind::Text),
@@ -32,6 +32,7 @@ const KEYS: [(&str, Kind); 18] = [
     ("session.slots", Kind::Number),
     ("session.tm-memory", Kind::Text),
     ("session.jm-memory", Kind::Text),
+    ("ha.profile", Kind::Text),
     ("yarn.queue", Kind::Text),
     ("yarn.api", Kind::Text),
     ("staging.dir", Kind::Text),

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     flink::Origin,
+    ha::HaProfile,
     settings::layers::Layers,
     units::{self, MemorySize},
 };
@@ -133,6 +134,8 @@ pub struct Settings {
     pub tm_memory: Sourced<Option<MemorySize>>,
     /// `session.jm-memory`: a JobManager's process; none leaves it to Flink's configuration.
     pub jm_memory: Sourced<Option<MemorySize>>,
+    /// `ha.profile`: how quickly a cluster with high availability recovers.
+    pub ha_profile: Sourced<HaProfile>,
     /// `yarn.queue`: the queue of applications; none leaves it to Flink's configuration, or to YARN.
     pub yarn_queue: Sourced<Option<String>>,
     /// `yarn.api`: how the ResourceManager is asked.
@@ -166,6 +169,7 @@ impl Settings {
             slots: layers.find("session.slots", |text| count(text, 1))?,
             tm_memory: layers.find("session.tm-memory", size)?,
             jm_memory: layers.find("session.jm-memory", size)?,
+            ha_profile: layers.get("ha.profile", str::parse)?,
             yarn_queue: layers.find("yarn.queue", name)?,
             yarn_api: layers.get("yarn.api", str::parse)?,
             staging_dir: layers.find("staging.dir", remote_path)?,

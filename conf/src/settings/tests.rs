@@ -61,6 +61,7 @@ fn wrong_types_and_values_are_refused_with_file_and_line() {
         ("session.tm-memory = \"1.5g\"", "1: session.tm-memory must be a size: \"1.5g\" has an unknown unit"),
         ("flink.source = \"ftp\"", "1: flink.source must be auto, apache or pypi, not \"ftp\""),
         ("start.cds = \"on\"", "1: start.cds must be auto or off, not \"on\""),
+        ("ha.profile = \"quick\"", "1: ha.profile must be fast, standard or patient, not \"quick\""),
         ("yarn.api = \"http\"", "1: yarn.api must be rest, rpc or auto, not \"http\""),
         ("java.home = \"jdk\"", "1: java.home must be an absolute path, not \"jdk\""),
         ("flink.mirror = \"ftp://x\"", "1: flink.mirror must be an http or https URL"),
