@@ -9,9 +9,10 @@ use std::{
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use kobel_conf::{Category, Explain};
+use kobel_flink::rest::JobResult;
 use kobel_plan::{
-    ClusterDir, ClusterEvent, Status, Wanted, WorkerId,
-    api::{self, ApiError, RestartRequest, ScaleRequest, StopCause, StopRequest},
+    ClusterDir, ClusterEvent, Fault, JobId, Status, Wanted, WorkerId,
+    api::{self, ApiError, DrillRequest, RestartRequest, ScaleRequest, StopCause, StopRequest, Struck},
 };
 use rustix::fs::{Mode, OFlags};
 use serde::{Serialize, de::DeserializeOwned};
@@ -182,15 +183,23 @@ impl Control {
         lines(send(request, "tell its events").await?, "events").try_collect().await
     }
 
-    /// Ends the cluster: workers get SIGTERM and so long a grace. Returns when the end has begun.
-    pub async fn stop(&self, grace: Duration, by: StopCause) -> Result<(), ControlError> {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        self.post(api::STOP, &StopRequest { grace_ms, by }, "stop").await.map(drop)
+    /// What Flink wrote down of a job's end, with high availability; none as long as there is nothing.
+    pub async fn job_result(&self, job: JobId) -> Result<Option<JobResult>, ControlError> {
+        let what = "tell how a job ended";
+        let url = self.url(&format!("{}/{job}", api::JOB_RESULTS)).await?;
+        let response = send(self.client.get(url).timeout(ANSWER), what).await?;
+        let file = response.bytes().await.map_err(|e| ControlError::Unknown(what, e))?;
+        Ok(JobResult::stored(&file))
+    }
+
+    /// Ends the cluster: workers get SIGTERM and some grace. Returns when the end has begun.
+    pub async fn stop(&self, request: &StopRequest) -> Result<(), ControlError> {
+        self.post(api::STOP, request, "stop").await.map(drop)
     }
 
     /// Ends the cluster at once.
     pub async fn kill(&self) -> Result<(), ControlError> {
-        self.stop(Duration::ZERO, StopCause::Kill).await
+        self.stop(&StopRequest::new(StopCause::Kill, Duration::ZERO)).await
     }
 
     /// Changes the number of workers and tells the one that now holds.
@@ -201,6 +210,12 @@ impl Control {
     /// Has a worker's process replaced. Returns when the present one is leaving.
     pub async fn restart(&self, worker: WorkerId) -> Result<(), ControlError> {
         self.post(api::RESTART, &RestartRequest { worker }, "restart a worker").await.map(drop)
+    }
+
+    /// Has something bad done to a worker's process. Returns when it is done.
+    pub async fn drill(&self, worker: WorkerId, fault: Fault) -> Result<Struck, ControlError> {
+        let request = DrillRequest { worker, fault };
+        body(self.post(api::DRILL, &request, "drill a worker").await?, "what it hit").await
     }
 
     /// Waits until the cluster is over and tells how it ended. An agent that is gone before it said

@@ -9,6 +9,7 @@ pub mod doctor;
 mod env;
 mod fsx;
 pub mod gc;
+pub mod ha;
 pub mod hadoop;
 pub mod java;
 pub mod job;

@@ -138,6 +138,7 @@ pub fn prepare(ctx: &Context, spec: &ClusterSpec) -> Result<Compiled, PrepareErr
         java: java.java,
         hadoop,
         log_dir: ctx.registry().dir(&spec.name).logs(),
+        ha_dir: ctx.dirs.state.join("ha"),
         machine_memory: machine_memory(),
     };
     let mut compiled = compile::compile(inputs)?;
@@ -171,6 +172,7 @@ fn prepare_for_yarn(
         java: JavaHome { home: Launch::JAVA_HOME.into(), version: JAVA_OF_NODES },
         hadoop: HadoopPlan::default(),
         log_dir: ctx.registry().dir(&spec.name).logs(),
+        ha_dir: ctx.dirs.state.join("ha"),
         machine_memory: None,
     };
     let mut compiled = compile::compile(inputs)?;

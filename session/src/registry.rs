@@ -80,6 +80,18 @@ impl Registry {
         Ok(self.list()?.into_iter().find(is_it))
     }
 
+    /// The cluster of this name in ZooKeeper that is not over: the one started last, if several were.
+    pub fn of_cluster_id(&self, id: &str) -> Result<Option<Cluster>, RegistryError> {
+        let id = id.trim_matches('/');
+        let is_it = |cluster: &Cluster| {
+            let plan = cluster.plan().ok().and_then(|plan| plan.ha);
+            plan.is_some_and(|ha| ha.cluster_id == id) && cluster.is_unfinished().unwrap_or(false)
+        };
+        let started =
+            |cluster: &Cluster| std::fs::metadata(cluster.dir.plan()).and_then(|m| m.modified()).ok();
+        Ok(self.list()?.into_iter().filter(is_it).max_by_key(started))
+    }
+
     /// The cluster that was started last and is not over; where all are over, the last of those.
     pub fn newest(&self) -> Result<Cluster, RegistryError> {
         let age = |cluster: &Cluster| {

@@ -14,7 +14,8 @@ pub struct ClusterSpec {
     pub provider: ProviderKind,
     /// Which Flink: `--flink`.
     pub flink: FlinkChoice,
-    /// JobManagers; 0 for a cluster that begins with `taskmanager.sh start`.
+    /// JobManagers, all but one of them on standby: `--masters`; 0 for a cluster that begins with
+    /// `taskmanager.sh start`.
     pub job_managers: u32,
     /// Pinned TaskManagers: `--tm`.
     pub task_managers: Option<u32>,
@@ -24,6 +25,12 @@ pub struct ClusterSpec {
     pub tm_memory: Option<u64>,
     /// Memory of a JobManager's process in bytes: `--jm-mem`.
     pub jm_memory: Option<u64>,
+    /// Ports of the JobManagers' own web UIs, by their numbers; 0 is any.
+    pub web_ports: Vec<u16>,
+    /// ZooKeeper for high availability: `--zookeeper`.
+    pub zookeeper: Option<ZooKeeperChoice>,
+    /// The cluster's name in ZooKeeper: `-z`.
+    pub namespace: Option<String>,
     /// YARN's queue: `--queue`.
     pub queue: Option<String>,
     /// The application's name on YARN, if it is not the cluster's: `--name`.
@@ -50,6 +57,9 @@ impl ClusterSpec {
             slots: None,
             tm_memory: None,
             jm_memory: None,
+            web_ports: Vec::new(),
+            zookeeper: None,
+            namespace: None,
             queue: None,
             application_name: None,
             node_label: None,
@@ -82,6 +92,26 @@ impl FromStr for FlinkChoice {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let version = text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains('/');
         Ok(if version { Self::Version(text.into()) } else { Self::Home(text.into()) })
+    }
+}
+
+/// Most JobManagers that make sense: one leads, and more than a few stand in each other's way.
+pub const MAX_MASTERS: u32 = 10;
+
+/// Which ZooKeeper elects the leading JobManager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ZooKeeperChoice {
+    /// One of the cluster's own: the ZooKeeper in Flink's distribution, for one machine.
+    Embedded,
+    /// These servers, `host:port,…[/chroot]`.
+    Quorum(String),
+}
+
+impl FromStr for ZooKeeperChoice {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "embedded" { Self::Embedded } else { Self::Quorum(text.into()) })
     }
 }
 

@@ -70,13 +70,18 @@ on_each_flink! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut settled = false;
-            let lossy = FlinkRest::new(&format!("http://{proxy}")).unwrap();
+            let at = |url: &str| Target {
+                rest: FlinkRest::new(url).unwrap(),
+                log_dir: lab.path("none"),
+                agent: None,
+            };
+            let lossy = at(&format!("http://{proxy}"));
             let on_stage = &mut |stage: Stage| settled |= matches!(stage, Stage::Settling);
             let outcome = job::submit(&lossy, id, &request, on_stage).await.unwrap();
             assert_eq!(outcome, Outcome::Submitted(id));
             assert!(settled, "the reply was lost, or this test shows nothing");
 
-            let target = Target { rest: FlinkRest::new(url).unwrap(), log_dir: lab.path("none") };
+            let target = at(url);
             let ended = job::follow(&target, id, None, &mut |_| {}).await.unwrap();
             assert_eq!(ended.state, JobState::Finished);
             assert_eq!(job::list(&target.rest).await.unwrap().len(), 1, "it ran once");

@@ -8,5 +8,5 @@ pub mod rest;
 pub mod train;
 
 pub use home::{HomeError, inspect, inspect_with_lib};
-pub use launch::{JobManagerPorts, LaunchError, worker_spec};
+pub use launch::{JobManagerPorts, LaunchError, Peers, worker_spec};
 pub use rest::{Effect, FlinkRest, RestError};

@@ -10,11 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kobel_plan::{Attempt, ClusterPlan, WorkerId, WorkerSpec};
+use kobel_plan::{Attempt, ClusterPlan, FlinkRole, WorkerId, WorkerSpec};
 use rustix::process::{Pid, Signal};
 
 use crate::{
-    FlinkRest, JobManagerPorts, LaunchError,
+    FlinkRest, JobManagerPorts, LaunchError, Peers,
     launch::{REST_HOST, cds::archive_name},
     worker_spec,
 };
@@ -92,10 +92,11 @@ impl std::fmt::Debug for Ground<'_> {
 /// Makes the archives of both roles of this plan, [`archive_name`] each. If it is dropped, or this process
 /// ends, its JVMs go too; what is unfinished is left.
 pub async fn train(plan: &ClusterPlan, ground: &Ground<'_>) -> Result<(), TrainError> {
+    let plan = &alone(plan);
     let ports = free_ports().map_err(at(ground.dir))?;
     let mut trainees = Vec::new();
-    for id in [WorkerId::jm(0), WorkerId::tm(0)] {
-        trainees.push(Trainee::start(plan, ground, &ports, id)?);
+    for role in [FlinkRole::JobManager, FlinkRole::TaskManager] {
+        trainees.push(Trainee::start(plan, ground, &ports, role)?);
     }
     wait_until_registered(&ports).await?;
     for trainee in &trainees {
@@ -105,6 +106,14 @@ pub async fn train(plan: &ClusterPlan, ground: &Ground<'_>) -> Result<(), TrainE
         trainee.keep().await?;
     }
     Ok(())
+}
+
+/// The plan without high availability: a JobManager in training must not stand for election in the cluster
+/// whose plan it is.
+fn alone(plan: &ClusterPlan) -> ClusterPlan {
+    let mut plan = ClusterPlan { ha: None, ..plan.clone() };
+    plan.conf.retain(|key, _| !key.starts_with("high-availability"));
+    plan
 }
 
 /// Two ports that are free now. Should another process take one before the JVM does, the next start
@@ -141,13 +150,16 @@ impl Trainee {
         plan: &ClusterPlan,
         ground: &Ground<'_>,
         ports: &JobManagerPorts,
-        id: WorkerId,
+        role: FlinkRole,
     ) -> Result<Self, TrainError> {
         let dir = ground.dir;
         // A name of its own: the JVM of a training that was killed may still be about.
         let place = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(dir).map_err(at(dir))?.keep();
         let marker = place.display().to_string();
-        let spec = worker_spec(plan, ports, id, Attempt::FIRST, &marker).map_err(TrainError::Launch)?;
+        let peers = Peers { job_manager: Some(*ports), zookeeper: None };
+        let spec =
+            worker_spec(plan, &peers, WorkerId { role: role.into(), index: 0 }, Attempt::FIRST, &marker)
+                .map_err(TrainError::Launch)?;
         for file in &spec.files {
             let path = place.join(&file.path);
             fs::create_dir_all(path.parent().unwrap_or(&place)).map_err(at(&path))?;
@@ -158,7 +170,7 @@ impl Trainee {
         let draft = place.join("archive");
         let child = command(&spec, ground, &place, &draft).spawn();
         let child = child.map_err(|source| TrainError::Spawn { program: "/bin/sh", source })?;
-        Ok(Self { child, draft, archive: dir.join(archive_name(id.role)) })
+        Ok(Self { child, draft, archive: dir.join(archive_name(role)) })
     }
 
     /// Tells the JVM, which the shell has become by now, to write and to end.

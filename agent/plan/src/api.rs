@@ -1,9 +1,16 @@
 //! The agent's API: paths and bodies. Under [`PREFIX`] the TCP front serves what only reads; what
 //! changes the cluster is served on the Unix socket alone (0600, in a directory 0700).
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::WorkerId, plan::Wanted};
+use crate::{
+    ids::{Attempt, WorkerId},
+    plan::Wanted,
+    worker::Fault,
+};
 
 /// Everything of kobel's own lives below this path; the rest of the front is Flink's.
 pub const PREFIX: &str = "/kobel";
@@ -12,6 +19,9 @@ pub const PREFIX: &str = "/kobel";
 pub const STATUS: &str = "/kobel/v1/status";
 /// GET: the timeline, a [`crate::ClusterEvent`] per JSON line.
 pub const EVENTS: &str = "/kobel/v1/events";
+/// GET, with a job's id below it: with high availability, what Flink wrote down of the job's end; 204 as long as
+/// there is nothing, 501 where it cannot be read.
+pub const JOB_RESULTS: &str = "/kobel/v1/job-results";
 /// POST, socket only: [`StopRequest`]; answers 202 as soon as the cluster is stopping.
 pub const STOP: &str = "/kobel/v1/stop";
 /// POST, socket only: [`ScaleRequest`]; answers the [`Wanted`] that now holds.
@@ -19,6 +29,8 @@ pub const SCALE: &str = "/kobel/v1/scale";
 
 /// POST, socket only: [`RestartRequest`]; answers 202 as soon as the worker's process is leaving.
 pub const RESTART: &str = "/kobel/v1/restart";
+/// POST, socket only: [`DrillRequest`]; answers [`Struck`] as soon as the signal is sent.
+pub const DRILL: &str = "/kobel/v1/drill";
 
 /// How a cluster is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +40,28 @@ pub struct StopRequest {
     pub grace_ms: u64,
     /// Who asks, for the record's reason: "kobel stop", "DELETE /cluster".
     pub by: StopCause,
+    /// Whether what is in ZooKeeper and in the storage directory stays, for the next cluster of this id to
+    /// recover its jobs. It stays of a cluster that is killed in any case.
+    #[serde(default)]
+    pub keep_ha: bool,
+}
+
+impl StopRequest {
+    /// Ends a cluster with this grace, and leaves nothing.
+    pub fn new(by: StopCause, grace: Duration) -> Self {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        Self { grace_ms, by, keep_ha: false }
+    }
+
+    /// The same, with or without what high availability leaves.
+    pub fn keeping_ha(self, keep_ha: bool) -> Self {
+        Self { keep_ha, ..self }
+    }
+
+    /// How long workers may take after SIGTERM.
+    pub fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
+    }
 }
 
 /// Who ended a cluster.
@@ -66,6 +100,26 @@ pub enum ScaleRequest {
 pub struct RestartRequest {
     /// Which worker.
     pub worker: WorkerId,
+}
+
+/// Does something bad to a worker's process, to see what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillRequest {
+    /// Which worker.
+    pub worker: WorkerId,
+    /// What.
+    pub fault: Fault,
+}
+
+/// What a drill has hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Struck {
+    /// Which worker.
+    pub worker: WorkerId,
+    /// Which of its processes.
+    pub attempt: Attempt,
+    /// When, by the agent's clock, which the timeline has too.
+    pub at: Timestamp,
 }
 
 /// The body of every answer that is not 2xx.

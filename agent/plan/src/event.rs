@@ -40,6 +40,20 @@ pub enum EventKind {
     Scaled,
     /// Somebody asked for a worker's process to be replaced.
     RestartRequested,
+    /// Somebody had something bad done to a worker's process, to see what follows.
+    Drill,
+    /// A worker's process lives and does nothing.
+    WorkerHangs,
+    /// The JobManager that led is gone.
+    LeaderLost,
+    /// What became of removing a dead JobManager from ZooKeeper.
+    Fenced,
+    /// Another JobManager leads.
+    LeaderElected,
+    /// After a change of leaders all jobs run again.
+    JobsRunning,
+    /// Something of high availability is left of a cluster that ended well.
+    HaLeft,
     /// The cluster's HTTP address is another one than before.
     FrontMoved,
     /// What became of making archives of classes.

@@ -52,13 +52,45 @@ impl FromStr for ClusterName {
     }
 }
 
-/// What a worker process does for Flink.
+/// What a worker process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Holds Dispatcher, ResourceManager and the JobMasters.
     JobManager,
     /// Offers slots and does the work.
     TaskManager,
+    /// The cluster's own ZooKeeper.
+    ZooKeeper,
+}
+
+/// What a process of Flink's does: the roles that a plan has memory and options for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FlinkRole {
+    /// [`Role::JobManager`].
+    JobManager,
+    /// [`Role::TaskManager`].
+    TaskManager,
+}
+
+impl From<FlinkRole> for Role {
+    fn from(role: FlinkRole) -> Role {
+        match role {
+            FlinkRole::JobManager => Role::JobManager,
+            FlinkRole::TaskManager => Role::TaskManager,
+        }
+    }
+}
+
+impl FlinkRole {
+    /// [`Role::prefix`].
+    pub fn prefix(self) -> &'static str {
+        Role::from(self).prefix()
+    }
+
+    /// [`Role::noun`].
+    pub fn noun(self) -> &'static str {
+        Role::from(self).noun()
+    }
 }
 
 impl Role {
@@ -67,6 +99,7 @@ impl Role {
         match self {
             Role::JobManager => "jm",
             Role::TaskManager => "tm",
+            Role::ZooKeeper => "zk",
         }
     }
 
@@ -75,6 +108,7 @@ impl Role {
         match self {
             Role::JobManager => "JobManager",
             Role::TaskManager => "TaskManager",
+            Role::ZooKeeper => "ZooKeeper",
         }
     }
 }
@@ -97,6 +131,11 @@ impl WorkerId {
     /// The TaskManager of this number.
     pub fn tm(index: u32) -> Self {
         Self { role: Role::TaskManager, index }
+    }
+
+    /// The cluster's own ZooKeeper.
+    pub fn zookeeper() -> Self {
+        Self { role: Role::ZooKeeper, index: 0 }
     }
 
     /// Name of one attempt, `tm-0.2`: Flink's `taskmanager.resource-id`, and the stem of log files.
@@ -128,6 +167,7 @@ impl FromStr for WorkerId {
         let role = match role {
             "jm" => Role::JobManager,
             "tm" => Role::TaskManager,
+            "zk" => Role::ZooKeeper,
             _ => return Err(bad()),
         };
         if !index.bytes().all(|b| b.is_ascii_digit()) {

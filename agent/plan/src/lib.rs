@@ -16,14 +16,14 @@ pub mod yarn;
 pub use dirs::ClusterDir;
 pub use event::{ClusterEvent, EventKind};
 pub use ha::{Death, HaPlan, ZooKeeper};
-pub use ids::{Attempt, ClusterName, IdError, JobId, Role, WorkerId};
+pub use ids::{Attempt, ClusterName, FlinkRole, IdError, JobId, Role, WorkerId};
 pub use kept::Kept;
 pub use plan::{
     ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, HadoopPlan, JavaHome, PortChoice,
     ProviderKind, RolePlan, Wanted,
 };
 pub use status::{ClusterState, Status};
-pub use worker::{Exit, Launch, Phase, Resources, WorkerEvent, WorkerFile, WorkerSpec};
+pub use worker::{Exit, Fault, Launch, Phase, Resources, WorkerEvent, WorkerFile, WorkerSpec};
 
 /// Version of every JSON document and endpoint that kobel writes or serves.
 pub const API_VERSION: &str = "kobel/v1";

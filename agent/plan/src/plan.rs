@@ -11,7 +11,7 @@ use kobel_conf::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::ClusterName, yarn::YarnPlan};
+use crate::{ha::HaPlan, ids::ClusterName, yarn::YarnPlan};
 
 /// Everything an agent needs to run one cluster. Written once as `plan.json`, 0600, because the
 /// Flink configuration in it may hold passwords.
@@ -59,6 +59,9 @@ pub struct ClusterPlan {
     pub rpc_address: String,
     /// The JobManager's RPC port, Flink's `jobmanager.rpc.port`.
     pub rpc_port: PortChoice,
+    /// What the agent does for high availability; nothing without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ha: Option<HaPlan>,
     /// What is YARN's, of a cluster there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yarn: Option<YarnPlan>,
@@ -200,7 +203,7 @@ pub struct JavaHome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Wanted {
-    /// JobManagers: 1, or more with high availability; 0 after `jobmanager.sh stop`.
+    /// JobManagers: 1, or more with high availability; 0 after `jobmanager.sh stop`. All but one stand by.
     pub job_managers: u32,
     /// Pinned TaskManagers.
     pub task_managers: u32,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     API_VERSION,
+    ha::{HaPlan, ZooKeeper},
     ids::{ClusterName, WorkerId},
     plan::{ClusterKind, ClusterPlan, ProviderKind},
 };
@@ -41,6 +42,9 @@ pub struct Status {
     pub agent: Option<AgentStatus>,
     /// How often a JobManager was replaced.
     pub failovers: u32,
+    /// Where it is in ZooKeeper; null without high availability.
+    #[serde(default)]
+    pub ha: Option<HaStatus>,
     /// What YARN knows it by; null elsewhere.
     pub yarn: Option<YarnStatus>,
     /// Where the logs are.
@@ -72,6 +76,7 @@ impl Status {
             jobs: Jobs::default(),
             agent: None,
             failovers: 0,
+            ha: plan.ha.as_ref().map(HaStatus::of),
             yarn: None,
             log_dir: plan.log_dir.clone(),
             started_at,
@@ -138,6 +143,9 @@ pub struct MasterStatus {
     pub container: Option<String>,
     /// Whether it leads.
     pub leader: bool,
+    /// Since when it leads, if it does.
+    #[serde(default)]
+    pub leading_since: Option<Timestamp>,
     /// Since when it runs.
     pub since: Timestamp,
 }
@@ -197,6 +205,29 @@ pub struct AgentStatus {
     pub host: String,
     /// Its process id.
     pub pid: u32,
+}
+
+/// Where a cluster is in ZooKeeper: what Flink's own client finds it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaStatus {
+    /// Flink's `high-availability.cluster-id`.
+    pub cluster_id: String,
+    /// Flink's `high-availability.zookeeper.path.root`.
+    pub root: String,
+    /// Flink's `high-availability.zookeeper.quorum`; null until a ZooKeeper of the cluster's own has a port.
+    pub quorum: Option<String>,
+}
+
+impl HaStatus {
+    /// As the plan has it.
+    pub fn of(plan: &HaPlan) -> Self {
+        let quorum = match &plan.zookeeper {
+            ZooKeeper::Quorum(quorum) => Some(quorum.clone()),
+            ZooKeeper::Embedded(_) => None,
+        };
+        Self { cluster_id: plan.cluster_id.clone(), root: plan.root.clone(), quorum }
+    }
 }
 
 /// What YARN knows a cluster by.

@@ -122,6 +122,25 @@ pub enum Phase {
     Exited(Exit),
 }
 
+/// What a drill does to a worker's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// SIGKILL: it is gone at once.
+    Kill,
+    /// SIGSTOP: it lives, and does nothing any more.
+    Freeze,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Kill => "killed (SIGKILL)",
+            Fault::Freeze => "frozen (SIGSTOP)",
+        })
+    }
+}
+
 /// Why a worker's process is gone. What is not known stays `Unknown`, never guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]

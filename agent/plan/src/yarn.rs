@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Role;
+use crate::ids::FlinkRole;
 
 /// The part of a plan that is YARN's. In such a plan paths are relative to the container's directory, and
 /// names of machines are [`crate::Launch::HOST`].
@@ -50,12 +50,12 @@ pub struct Archives {
 impl Archives {
     /// The end of the name of an archive: whose JVMs it is for, and for which Java and Hadoop of a node, by
     /// the name that those have by their looks.
-    pub fn kind(role: Role, machine: &str) -> String {
+    pub fn kind(role: FlinkRole, machine: &str) -> String {
         format!("{}-{machine}.jsa", role.prefix())
     }
 
     /// Whether this is the end of the name of an archive for that role.
-    pub fn is_kind(role: Role, text: &str) -> bool {
+    pub fn is_kind(role: FlinkRole, text: &str) -> bool {
         let machine = text.strip_suffix(".jsa").and_then(|rest| rest.split_once('-'));
         machine.is_some_and(|(prefix, machine)| {
             let plain = machine.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -116,12 +116,12 @@ mod tests {
 
     #[test]
     fn an_archives_name_reads_what_it_writes_and_nothing_else() {
-        let kind = Archives::kind(Role::JobManager, "0123456789abcdef");
-        assert!(Archives::is_kind(Role::JobManager, &kind));
-        assert!(!Archives::is_kind(Role::TaskManager, &kind));
+        let kind = Archives::kind(FlinkRole::JobManager, "0123456789abcdef");
+        assert!(Archives::is_kind(FlinkRole::JobManager, &kind));
+        assert!(!Archives::is_kind(FlinkRole::TaskManager, &kind));
         for foreign in ["", "tar", "jm-.jsa", "xjm-00.jsa", "jm-0/0.jsa", "jm-00.tar", "jm.jsa", "jm-0-0.jsa"]
         {
-            assert!(!Archives::is_kind(Role::JobManager, foreign), "{foreign:?}");
+            assert!(!Archives::is_kind(FlinkRole::JobManager, foreign), "{foreign:?}");
         }
     }
 }

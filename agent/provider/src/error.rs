@@ -39,6 +39,22 @@ pub enum ProviderError {
         /// The later one.
         newer: Attempt,
     },
+    /// It has no process that lives.
+    #[error("{id}.{attempt} has no living process")]
+    NotAlive {
+        /// Whose.
+        id: WorkerId,
+        /// Which of them.
+        attempt: Attempt,
+    },
+    /// The process is on another node.
+    #[error("{id}.{attempt} runs in a container of YARN's, where no signal reaches it from here")]
+    OutOfReach {
+        /// Whose.
+        id: WorkerId,
+        /// Which of them.
+        attempt: Attempt,
+    },
     /// YARN refused, or does not answer.
     #[error("could not {attempt} at YARN: {why}")]
     Yarn {
@@ -66,6 +82,8 @@ impl Explain for ProviderError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Category::Denied,
             Self::Io { .. } => Category::Environment,
             Self::Yarn { .. } => Category::Environment,
+            Self::NotAlive { .. } => Category::NotReady,
+            Self::OutOfReach { .. } => Category::Environment,
             Self::NotReleased { .. } | Self::Superseded { .. } | Self::Ended => Category::Other,
         }
     }

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
-use kobel_plan::{Attempt, Phase, ProviderKind, Resources, WorkerEvent, WorkerId, WorkerSpec};
+use kobel_plan::{
+    Attempt, Death, Exit, Fault, Phase, ProviderKind, Resources, WorkerEvent, WorkerId, WorkerSpec,
+};
 
 pub use error::ProviderError;
 pub use evicted::evicted;
@@ -63,6 +65,10 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// event. Of several releases the one that ends it soonest counts.
     async fn release(&self, id: WorkerId, attempt: Attempt, grace: Duration) -> Result<(), ProviderError>;
 
+    /// Does this to the process of this attempt, for a drill: to that one alone, as a fault would, and
+    /// surely to no other. Returns when it is done; what follows comes as events.
+    async fn strike(&self, id: WorkerId, attempt: Attempt, fault: Fault) -> Result<(), ProviderError>;
+
     /// First the present state of every worker, then each change, in order, nothing missed between
     /// the two. Each call gives a stream of its own, which ends with the provider.
     ///
@@ -76,6 +82,9 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     fn fenced(&self) -> BoxFuture<'static, String> {
         std::future::pending().boxed()
     }
+
+    /// What the exit that was told of this attempt proves: whether any thread of its process can still run.
+    fn death(&self, id: WorkerId, attempt: Attempt, exit: &Exit) -> Death;
 
     /// Last words when the cluster is over (YARN: unregister), with why in a line. All workers have been
     /// released.

@@ -3,15 +3,16 @@
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{Query, State},
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures_util::{Stream, stream};
+use kobel_conf::chain;
 use kobel_plan::{
-    Status,
-    api::{ApiError, EVENTS, STATUS},
+    JobId, Status,
+    api::{ApiError, EVENTS, JOB_RESULTS, STATUS},
 };
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
@@ -23,7 +24,8 @@ const JSON_LINES: (header::HeaderName, &str) = (header::CONTENT_TYPE, "applicati
 
 /// The routes that only read.
 pub(crate) fn reading() -> Router<Handle> {
-    Router::new().route(STATUS, get(status)).route(EVENTS, get(events))
+    let result = format!("{JOB_RESULTS}/{{job}}");
+    Router::new().route(STATUS, get(status)).route(EVENTS, get(events)).route(&result, get(job_result))
 }
 
 /// An answer that is not 2xx.
@@ -73,5 +75,21 @@ async fn events(State(handle): State<Handle>) -> Response {
         Err(error) => {
             failure(StatusCode::INTERNAL_SERVER_ERROR, format!("could not read the timeline: {error}"))
         }
+    }
+}
+
+/// In Flink's own words.
+async fn job_result(State(handle): State<Handle>, Path(job): Path<String>) -> Response {
+    let Ok(job) = job.parse::<JobId>() else {
+        return failure(StatusCode::BAD_REQUEST, format!("{job:?} is no job id"));
+    };
+    let Some(results) = &handle.results else {
+        let why = "results of jobs are kept with high availability only, in a file: or hdfs: directory";
+        return failure(StatusCode::NOT_IMPLEMENTED, why);
+    };
+    match results.result(job).await {
+        Ok(Some(json)) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Ok(None) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => failure(StatusCode::SERVICE_UNAVAILABLE, chain(&error)),
     }
 }

@@ -13,7 +13,7 @@ use axum::{
 };
 use kobel_plan::{
     ClusterDir,
-    api::{RESTART, RestartRequest, SCALE, STOP, ScaleRequest, StopRequest},
+    api::{DRILL, DrillRequest, RESTART, RestartRequest, SCALE, STOP, ScaleRequest, StopRequest},
 };
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream, unix};
@@ -82,7 +82,11 @@ impl Listener for OwnerSocket {
 
 /// The routes that change the cluster.
 pub(crate) fn changing() -> Router<Handle> {
-    Router::new().route(STOP, post(stop)).route(SCALE, post(scale)).route(RESTART, post(restart))
+    Router::new()
+        .route(STOP, post(stop))
+        .route(SCALE, post(scale))
+        .route(RESTART, post(restart))
+        .route(DRILL, post(drill))
 }
 
 /// The socket's routes.
@@ -127,6 +131,18 @@ async fn restart(State(handle): State<Handle>, body: Bytes) -> Response {
     };
     match handle.restart(worker).await {
         Ok(()) => (StatusCode::ACCEPTED, Json(serde_json::json!({}))).into_response(),
+        Err(refusal @ Refusal::NoSuchWorker(_)) => failure(StatusCode::NOT_FOUND, refusal.to_string()),
+        Err(refusal) => failure(StatusCode::CONFLICT, refusal.to_string()),
+    }
+}
+
+async fn drill(State(handle): State<Handle>, body: Bytes) -> Response {
+    let request: DrillRequest = match parse(&body) {
+        Ok(request) => request,
+        Err(refused) => return refused,
+    };
+    match handle.drill(request).await {
+        Ok(struck) => Json(struck).into_response(),
         Err(refusal @ Refusal::NoSuchWorker(_)) => failure(StatusCode::NOT_FOUND, refusal.to_string()),
         Err(refusal) => failure(StatusCode::CONFLICT, refusal.to_string()),
     }

@@ -54,6 +54,9 @@ pub enum AgentError {
     /// What an ApplicationMaster finds in its container is not what it needs.
     #[error("could not use the container: {0}")]
     Container(String),
+    /// The plan's place in ZooKeeper is none.
+    #[error("could not follow the election in ZooKeeper")]
+    Election(#[from] kobel_flink::ha::LayoutError),
     /// No archives of classes were made.
     #[error("could not make archives of classes")]
     Training(#[source] Box<kobel_flink::train::TrainError>),
@@ -63,6 +66,9 @@ pub enum AgentError {
     /// HDFS refused, or does not answer.
     #[error("could not use the application's directory")]
     Staging(#[from] kobel_staging::StagingError),
+    /// No port for the cluster's own ZooKeeper.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// No address to serve the cluster at.
     #[error(transparent)]
     Front(#[from] FrontError),

@@ -4,15 +4,19 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use kobel_plan::{
     Status, Wanted, WorkerId,
-    api::{ScaleRequest, StopRequest},
+    api::{DrillRequest, ScaleRequest, StopRequest, Struck},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 
+use crate::election::Storage;
+
 /// More workers of one role than this is a slip of the finger.
 const MOST_WORKERS: u32 = 10_000;
+/// More JobManagers than this are of no use: one leads.
+const MOST_MASTERS: u32 = 10;
 
 /// How long the JobManager may take to be asked how it stands before what was known must do.
 const A_LOOK: Duration = Duration::from_millis(300);
@@ -26,6 +30,8 @@ pub(crate) struct Handle {
     pub(crate) requests: mpsc::Sender<Request>,
     /// The file of the timeline.
     pub(crate) events: PathBuf,
+    /// Where Flink writes down how jobs ended: only with high availability, and where it can be read.
+    pub(crate) results: Option<Storage>,
 }
 
 /// Something asked of the supervisor; the answer comes through the channel in it.
@@ -37,6 +43,8 @@ pub(crate) enum Request {
     Look(oneshot::Sender<()>),
     /// Change the number of workers; answered with what is wanted now.
     Scale(ScaleRequest, oneshot::Sender<Result<Wanted, Refusal>>),
+    /// Do something bad to a worker's process; answered when it is done.
+    Drill(DrillRequest, oneshot::Sender<Result<Struck, Refusal>>),
     /// Replace a worker's process; answered when the present one is leaving.
     Restart(WorkerId, oneshot::Sender<Result<(), Refusal>>),
 }
@@ -53,9 +61,18 @@ pub(crate) enum Refusal {
     /// The provider did not take the order.
     #[error("{0} could not be told to go; the agent's log says why")]
     NotReleased(WorkerId),
+    /// Its jobs would be lost with it.
+    #[error("without high availability the jobs would be gone with {0}")]
+    NotHighlyAvailable(WorkerId),
+    /// The signal did not get there.
+    #[error("{0}")]
+    NotStruck(String),
     /// Several JobManagers without high availability would be several clusters.
     #[error("{0} JobManagers need high availability: one is the most without")]
     TooManyMasters(u32),
+    /// More stand in each other's way, and in ZooKeeper's.
+    #[error("{0} JobManagers are too many: {MOST_MASTERS} is the most")]
+    TooManyStandbys(u32),
     /// So many are not meant.
     #[error("{0} TaskManagers are too many: {MOST_WORKERS} is the most")]
     TooManyWorkers(u32),
@@ -90,6 +107,14 @@ impl Handle {
         answer.await.unwrap_or(Err(Refusal::Ending))
     }
 
+    /// Asks for something bad to be done to a worker's process.
+    pub(crate) async fn drill(&self, request: DrillRequest) -> Result<Struck, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.requests.send(Request::Drill(request, reply)).await;
+        sent.map_err(|_| Refusal::Ending)?;
+        answer.await.unwrap_or(Err(Refusal::Ending))
+    }
+
     /// Asks for a worker's process to be replaced.
     pub(crate) async fn restart(&self, worker: WorkerId) -> Result<(), Refusal> {
         let (reply, answer) = oneshot::channel();
@@ -99,8 +124,8 @@ impl Handle {
     }
 }
 
-/// What is wanted after a request to scale.
-pub(crate) fn scaled(now: Wanted, request: ScaleRequest) -> Result<Wanted, Refusal> {
+/// What is wanted after a request to scale a cluster, with high availability or without.
+pub(crate) fn scaled(now: Wanted, request: ScaleRequest, ha: bool) -> Result<Wanted, Refusal> {
     let mut wanted = now;
     match request {
         ScaleRequest::To(to) => wanted = to,
@@ -110,14 +135,17 @@ pub(crate) fn scaled(now: Wanted, request: ScaleRequest) -> Result<Wanted, Refus
             wanted.task_managers = wanted.task_managers.saturating_add_signed(by)
         }
     }
-    check(wanted)?;
+    check(wanted, ha)?;
     Ok(wanted)
 }
 
-/// Whether a cluster can have so many workers.
-pub(crate) fn check(wanted: Wanted) -> Result<(), Refusal> {
+/// Whether a cluster, with high availability or without, can have so many workers.
+pub(crate) fn check(wanted: Wanted, ha: bool) -> Result<(), Refusal> {
     match wanted {
-        Wanted { job_managers, .. } if job_managers > 1 => Err(Refusal::TooManyMasters(job_managers)),
+        Wanted { job_managers, .. } if job_managers > 1 && !ha => Err(Refusal::TooManyMasters(job_managers)),
+        Wanted { job_managers, .. } if job_managers > MOST_MASTERS => {
+            Err(Refusal::TooManyStandbys(job_managers))
+        }
         Wanted { task_managers, .. } if task_managers > MOST_WORKERS => {
             Err(Refusal::TooManyWorkers(task_managers))
         }
@@ -143,7 +171,7 @@ mod tests {
             (ScaleRequest::TaskManagers(i32::MAX), Err(Refusal::TooManyWorkers(i32::MAX as u32 + 2))),
         ];
         for (request, expected) in cases {
-            assert_eq!(scaled(now, request), expected, "{request:?}");
+            assert_eq!(scaled(now, request, false), expected, "{request:?}");
         }
     }
 }

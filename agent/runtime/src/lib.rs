@@ -1,8 +1,8 @@
 //! The agent: the one process beside a Flink cluster that keeps it running.
 //!
 //! It asks a [`Provider`](kobel_provider::Provider) for workers and for new ones when they die
-//! (`reconcile` decides, `supervisor` does), watches the JobManager (`observe`), and shows and
-//! changes the cluster for others: over a Unix socket (`control`) and over HTTP (`front`).
+//! (`reconcile` decides, `supervisor` does), watches the JobManager (`observe`), follows who leads and
+//! fences the dead (`election`), and shows and changes the cluster for others: over a Unix socket (`control`) and over HTTP (`front`).
 //!
 //! ```text
 //!   provider ──events──►┌────────────┐◄──requests── control (Unix socket), front (DELETE /cluster)
@@ -13,6 +13,7 @@
 mod am;
 mod api;
 mod control;
+mod election;
 mod error;
 mod front;
 mod handle;

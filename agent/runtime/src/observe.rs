@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
-use kobel_flink::{FlinkRest, RestError, rest::TaskManager};
+use kobel_flink::{
+    FlinkRest, RestError,
+    rest::{JobSummary, TaskManager},
+};
 use kobel_plan::{
     Attempt, WorkerId,
     status::{Jobs, Slots},
@@ -35,6 +38,8 @@ pub(crate) struct Question {
     pub(crate) hurry: bool,
     /// A higher number than before asks at once.
     pub(crate) serial: u64,
+    /// Whether it matters that each single job runs.
+    pub(crate) jobs: bool,
 }
 
 /// What the observer heard.
@@ -64,6 +69,8 @@ pub(crate) struct Observation {
     pub(crate) jobs: Jobs,
     /// Resource ids of the registered TaskManagers that offer slots, `tm-0.1`.
     pub(crate) registered: BTreeSet<String>,
+    /// How many jobs are on their way to running, if that was asked.
+    pub(crate) not_running: Option<usize>,
 }
 
 /// Asks until nobody wants to know. A question sent again is asked at once.
@@ -77,7 +84,7 @@ pub(crate) async fn observe(mut questions: watch::Receiver<Question>, heard: wat
             (unanswered, hurried) = (0, 0);
         }
         let answer = match &asking {
-            Some((target, rest)) => ask(target, rest).await,
+            Some((target, rest)) => ask(target, rest, question.jobs).await,
             None => None,
         };
         unanswered = if answer.is_some() { 0 } else { unanswered + 1 };
@@ -109,8 +116,8 @@ fn client(target: Target) -> Option<(Target, FlinkRest)> {
     }
 }
 
-async fn ask(target: &Target, rest: &FlinkRest) -> Option<Observation> {
-    match timeout(DEADLINE, look(target, rest)).await {
+async fn ask(target: &Target, rest: &FlinkRest, jobs: bool) -> Option<Observation> {
+    match timeout(DEADLINE, look(target, rest, jobs)).await {
         Ok(Ok(observation)) => Some(observation),
         Ok(Err(error)) => {
             tracing::debug!(%error, "the JobManager gave no answer");
@@ -123,8 +130,10 @@ async fn ask(target: &Target, rest: &FlinkRest) -> Option<Observation> {
     }
 }
 
-async fn look(target: &Target, rest: &FlinkRest) -> Result<Observation, RestError> {
+async fn look(target: &Target, rest: &FlinkRest, jobs: bool) -> Result<Observation, RestError> {
     let overview = rest.overview().await?;
+    let not_running =
+        if jobs { Some(rest.jobs().await?.iter().filter(|job| is_on_its_way(job)).count()) } else { None };
     let mut task_managers = rest.task_managers().await?;
     // One that is registered reports its slots a moment later, and is of no use before.
     task_managers.retain(|tm| tm.slots_number > 0);
@@ -140,7 +149,13 @@ async fn look(target: &Target, rest: &FlinkRest) -> Result<Observation, RestErro
             canceled: overview.jobs_cancelled,
         },
         registered: task_managers.into_iter().map(|tm| tm.id).collect(),
+        not_running,
     })
+}
+
+/// Whether a job has not ended and does not run with all its tasks.
+fn is_on_its_way(job: &JobSummary) -> bool {
+    !(job.state.is_terminal() || job.runs())
 }
 
 fn tell(heard: &watch::Sender<Heard>, serial: u64, news: Option<Option<Observation>>) {

@@ -28,7 +28,7 @@ const REST_HOST: &str = kobel_flink::launch::REST_HOST;
 /// So many ports are tried before giving up on finding a free one.
 const TRIES: usize = 200;
 
-/// The ports of the JobManager. A restarted one gets the same, so that the TaskManagers find it.
+/// The ports of a JobManager. A restarted one gets the same, so that TaskManagers find it that were told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ports {
     /// Flink's `jobmanager.rpc.port`.
@@ -100,10 +100,14 @@ pub(crate) struct Bound {
 }
 
 impl Ports {
-    /// Ports that are free now: RPC as chosen on the RPC address, REST any on loopback.
-    pub(crate) fn choose(rpc_host: &str, rpc: PortChoice) -> Result<(Self, Vec<Reservation>), PortError> {
+    /// Ports that are free now, as chosen: RPC on the RPC address, REST on loopback.
+    pub(crate) fn choose(
+        rpc_host: &str,
+        rpc: PortChoice,
+        rest: PortChoice,
+    ) -> Result<(Self, Vec<Reservation>), PortError> {
         let rpc = bind("the JobManager's RPC port", rpc_host, rpc)?;
-        let rest = bind("the JobManager's REST port", REST_HOST, PortChoice::Free)?;
+        let rest = bind("the JobManager's REST port", REST_HOST, rest)?;
         let ports = Self { rpc: rpc.port, rest: rest.port };
         Ok((ports, rpc.reservations.into_iter().chain(rest.reservations).collect()))
     }
@@ -113,6 +117,12 @@ impl Ports {
         let free = |host, port| resolve(host).map_or(true, |ips| listen_all(&ips, port).is_ok());
         free(rpc_host, self.rpc) && free(REST_HOST, self.rest)
     }
+}
+
+/// A free port for the cluster's own ZooKeeper, on loopback.
+pub(crate) fn choose_for_zookeeper() -> Result<(u16, Vec<Reservation>), PortError> {
+    let bound = bind("ZooKeeper's port", REST_HOST, PortChoice::Free)?;
+    Ok((bound.port, bound.reservations))
 }
 
 /// Binds a port as chosen on every address of the host, `localhost` being two.
@@ -240,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_port_held_by_another_process_is_seen() {
-        let (ports, _reserved) = Ports::choose("localhost", PortChoice::Free).unwrap();
+        let (ports, _reserved) = Ports::choose("localhost", PortChoice::Free, PortChoice::Free).unwrap();
         assert!(ports.are_free("localhost"));
         let _held = TcpListener::bind(("127.0.0.1", ports.rpc)).unwrap();
         assert!(!ports.are_free("localhost"));
@@ -248,12 +258,12 @@ mod tests {
 
     #[test]
     fn a_port_chosen_and_not_bound_yet_is_no_other_agents() {
-        let (first, reserved) = Ports::choose("localhost", PortChoice::Free).unwrap();
+        let (first, reserved) = Ports::choose("localhost", PortChoice::Free, PortChoice::Free).unwrap();
         let prefer = PortChoice::Prefer(first.rpc);
-        let (second, _reserved) = Ports::choose("localhost", prefer).unwrap();
+        let (second, _reserved) = Ports::choose("localhost", prefer, PortChoice::Free).unwrap();
         assert_ne!(first.rpc, second.rpc);
         drop(reserved);
-        assert_eq!(Ports::choose("localhost", prefer).unwrap().0.rpc, first.rpc);
+        assert_eq!(Ports::choose("localhost", prefer, PortChoice::Free).unwrap().0.rpc, first.rpc);
     }
 
     #[test]

@@ -19,15 +19,25 @@ const CRASH_LOOP: usize = 5;
 /// The same before the cluster was ever ready: what dies twice at the start is configured wrongly,
 /// and somebody is waiting for the answer.
 const CRASH_LOOP_AT_START: usize = 2;
+/// A process that ran this long works: that a signal from outside ended it is not its own failure.
+const WORKS: Duration = Duration::from_secs(5);
+/// So many of those within [`WINDOW`] end the cluster all the same: nothing may start processes for ever.
+const KILL_LOOP: usize = 50;
 /// The first restart is quick, because most failures do not repeat.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 /// The second restart waits so long; every further one twice as long as the one before.
 const SECOND_DELAY: Duration = Duration::from_secs(1);
 
+/// Signals that no process gets by a fault of its own; the kernel's for want of memory is told apart.
+const KILL: i32 = 9;
+const TERM: i32 = 15;
+
 /// Every worker the cluster ever had.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     workers: BTreeMap<WorkerId, Worker>,
+    /// Whether the cluster has a ZooKeeper of its own.
+    zookeeper: bool,
     ever_ready: bool,
 }
 
@@ -40,6 +50,8 @@ pub(crate) struct Worker {
     pub(crate) standing: Standing,
     /// Exits that nobody asked for, within [`WINDOW`].
     failures: Vec<Instant>,
+    /// When it was killed from outside though it worked, within [`WINDOW`].
+    kills: Vec<Instant>,
 }
 
 /// Where a worker's newest attempt stands.
@@ -110,7 +122,7 @@ pub(crate) enum End {
 
 /// What an event told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum Told {
     /// Nothing that was not known.
     Nothing,
     /// The worker runs.
@@ -124,6 +136,11 @@ pub(crate) enum News {
 }
 
 impl Table {
+    /// The cluster has a ZooKeeper of its own, wanted for as long as there is anything else.
+    pub(crate) fn with_zookeeper(self) -> Self {
+        Self { zookeeper: true, ..self }
+    }
+
     /// Every worker, JobManagers first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.workers.iter().map(|(id, worker)| (*id, worker))
@@ -150,29 +167,29 @@ impl Table {
         let exit = Exit::Unknown("it ended while no agent watched".into());
         self.workers.insert(
             id,
-            Worker { attempt, standing: Standing::Down { exit, retry_at: now }, failures: vec![] },
+            Worker { standing: Standing::Down { exit, retry_at: now }, ..Worker::asked(attempt) },
         );
     }
 
     /// Takes in one event of the provider.
-    pub(crate) fn saw(&mut self, event: &WorkerEvent, now: Instant) -> News {
+    pub(crate) fn saw(&mut self, event: &WorkerEvent, now: Instant) -> Told {
         let worker = self.workers.entry(event.id).or_insert_with(|| Worker::asked(event.attempt));
         if event.attempt < worker.attempt {
-            return if matches!(event.phase, Phase::Running { .. }) { News::Ghost } else { News::Nothing };
+            return if matches!(event.phase, Phase::Running { .. }) { Told::Ghost } else { Told::Nothing };
         }
         if event.attempt > worker.attempt {
             worker.attempt = event.attempt;
             worker.standing = Standing::Live { place: None, leaving: false };
         }
         match &event.phase {
-            Phase::Pending => News::Nothing,
+            Phase::Pending => Told::Nothing,
             Phase::Running { host, pid, container } => worker.runs(Place {
                 host: host.clone(),
                 pid: *pid,
                 container: container.clone(),
                 since: event.at,
             }),
-            Phase::Exited(exit) => worker.exited(exit, now),
+            Phase::Exited(exit) => worker.exited(exit, event.at, now),
         }
     }
 
@@ -198,6 +215,7 @@ impl Table {
     pub(crate) fn forgive(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.failures.clear();
+            worker.kills.clear();
         }
     }
 
@@ -213,14 +231,14 @@ impl Table {
         if wanted.job_managers == 0 && wanted.task_managers == 0 {
             return Decision::End(End::NoneWanted);
         }
-        if let Some(end) = wanted_ids(wanted).find_map(|id| self.end_by(id)) {
+        if let Some(end) = self.wanted_ids(wanted).find_map(|id| self.end_by(id)) {
             return Decision::End(end);
         }
         // Highest index first: that is what scaling down gives up.
         let releases = self.live().rev().filter(|(id, _)| !is_wanted(wanted, *id));
         let releases = releases.filter(|(_, worker)| !worker.leaving());
         let releases = releases.map(|(id, worker)| Action::Release(id, worker.attempt));
-        let ensures = wanted_ids(wanted).filter_map(|id| match self.workers.get(&id) {
+        let ensures = self.wanted_ids(wanted).filter_map(|id| match self.workers.get(&id) {
             None => Some(Action::Ensure(id, Attempt::FIRST)),
             Some(worker) => worker.may_restart(now).then(|| Action::Ensure(id, worker.attempt.next())),
         });
@@ -229,7 +247,7 @@ impl Table {
 
     /// When to decide again although nothing happened.
     pub(crate) fn next_wake(&self, wanted: Wanted) -> Option<Instant> {
-        let down = wanted_ids(wanted).filter_map(|id| match self.workers.get(&id)?.standing {
+        let down = self.wanted_ids(wanted).filter_map(|id| match self.workers.get(&id)?.standing {
             Standing::Down { retry_at, .. } => Some(retry_at),
             Standing::Live { .. } => None,
         });
@@ -242,6 +260,13 @@ impl Table {
         self.workers.iter().map(|(id, worker)| (*id, worker)).filter(move |(_, worker)| live(worker))
     }
 
+    /// Those who others need come first.
+    fn wanted_ids(&self, wanted: Wanted) -> impl Iterator<Item = WorkerId> + use<> {
+        let zookeeper = self.zookeeper.then(WorkerId::zookeeper);
+        let masters = (0..wanted.job_managers).map(WorkerId::jm);
+        zookeeper.into_iter().chain(masters).chain((0..wanted.task_managers).map(WorkerId::tm))
+    }
+
     /// Whether this worker's exit is the end of the cluster.
     fn end_by(&self, id: WorkerId) -> Option<End> {
         let worker = self.workers.get(&id)?;
@@ -250,14 +275,21 @@ impl Table {
             return Some(End::JobManagerEnded);
         }
         let limit = if self.ever_ready { CRASH_LOOP } else { CRASH_LOOP_AT_START };
-        let times = worker.failures.len();
-        (times >= limit).then(|| End::CrashLoop { id, attempt: worker.attempt, exit: exit.clone(), times })
+        let (failures, kills) = (worker.failures.len(), worker.kills.len());
+        let times = failures.max(kills);
+        (failures >= limit || kills >= KILL_LOOP).then(|| End::CrashLoop {
+            id,
+            attempt: worker.attempt,
+            exit: exit.clone(),
+            times,
+        })
     }
 }
 
 impl Worker {
     fn asked(attempt: Attempt) -> Self {
-        Self { attempt, standing: Standing::Live { place: None, leaving: false }, failures: vec![] }
+        let standing = Standing::Live { place: None, leaving: false };
+        Self { attempt, standing, failures: vec![], kills: vec![] }
     }
 
     /// Where it runs, if it does.
@@ -285,29 +317,38 @@ impl Worker {
         matches!(self.standing, Standing::Down { retry_at, .. } if retry_at <= now)
     }
 
-    fn runs(&mut self, at: Place) -> News {
+    fn runs(&mut self, at: Place) -> Told {
         let leaving = self.leaving();
         if self.place().is_some_and(|place| place.is_same(&at)) {
-            return News::Nothing;
+            return Told::Nothing;
         }
         self.standing = Standing::Live { place: Some(at), leaving };
-        News::Running
+        Told::Running
     }
 
-    fn exited(&mut self, exit: &Exit, now: Instant) -> News {
+    fn exited(&mut self, exit: &Exit, at: Timestamp, now: Instant) -> Told {
+        let worked = self.place().is_some_and(|place| at.duration_since(place.since).unsigned_abs() >= WORKS);
         let (exit, retry_at, news) = match &self.standing {
-            Standing::Down { .. } => return News::Nothing,
-            Standing::Live { leaving: true, .. } => (Exit::Released, now, News::Released),
-            Standing::Live { leaving: false, .. } => (exit.clone(), now + self.fail(exit, now), News::Failed),
+            Standing::Down { .. } => return Told::Nothing,
+            Standing::Live { leaving: true, .. } => (Exit::Released, now, Told::Released),
+            Standing::Live { leaving: false, .. } => {
+                (exit.clone(), now + self.fail(exit, worked, now), Told::Failed)
+            }
         };
         self.standing = Standing::Down { exit, retry_at };
         news
     }
 
-    /// Counts a failure, unless it is the scheduler's or the node's, and says how long to wait.
-    fn fail(&mut self, exit: &Exit, now: Instant) -> Duration {
+    /// Counts a failure, unless it is the scheduler's or the node's or somebody's with a signal, and says how long
+    /// to wait.
+    fn fail(&mut self, exit: &Exit, worked: bool, now: Instant) -> Duration {
         if matches!(exit, Exit::Preempted | Exit::NodeLost | Exit::Released) {
             return SECOND_DELAY;
+        }
+        if worked && matches!(exit, Exit::Signal(KILL | TERM)) {
+            self.kills.retain(|at| now.duration_since(*at) < WINDOW);
+            self.kills.push(now);
+            return FIRST_DELAY;
         }
         self.failures.retain(|at| now.duration_since(*at) < WINDOW);
         self.failures.push(now);
@@ -324,16 +365,13 @@ impl Place {
     }
 }
 
-fn wanted_ids(wanted: Wanted) -> impl Iterator<Item = WorkerId> {
-    (0..wanted.job_managers).map(WorkerId::jm).chain((0..wanted.task_managers).map(WorkerId::tm))
-}
-
 /// Whether there shall be a worker of this id.
 pub(crate) fn is_wanted(wanted: Wanted, id: WorkerId) -> bool {
     id.index
         < match id.role {
             Role::JobManager => wanted.job_managers,
             Role::TaskManager => wanted.task_managers,
+            Role::ZooKeeper => 1,
         }
 }
 

@@ -12,16 +12,19 @@ use std::{
 use jiff::Timestamp;
 use kobel_plan::{
     API_VERSION, Attempt, ClusterDir, ClusterEvent, ClusterPlan, ClusterState, Role, Status, Wanted,
-    WorkerId, api::StopCause, status::AgentStatus,
+    WorkerId,
+    api::{StopCause, StopRequest},
+    status::AgentStatus,
 };
 use serde::{Deserialize, Serialize};
 
 use kobel_provider::Recovered;
 
 use crate::{
+    election::Former,
     front,
     ports::Ports,
-    recall::{Note, PlanStamp, recall},
+    recall::{Note, PlanStamp, Recalled, recall},
 };
 
 /// `record.json`. Its `status` is what the submitting side shows when no agent lives.
@@ -36,12 +39,22 @@ pub(crate) struct Record {
     pub(crate) wanted: Wanted,
     /// Where the front listens.
     pub(crate) front_port: u16,
-    /// Where the JobManager listens; absent before the first is started.
-    pub(crate) job_manager_ports: Option<Ports>,
+    /// Where each JobManager listens; none is there before the first is started.
+    pub(crate) ports: BTreeMap<WorkerId, Ports>,
+    /// Where the cluster's own ZooKeeper listens, if it has one.
+    pub(crate) zookeeper_port: Option<u16>,
     /// Every worker's newest attempt, written before the provider is asked for it.
     pub(crate) attempts: BTreeMap<WorkerId, Attempt>,
+    /// YARN's containers in which workers run: an attempt of the master that comes after this one knows them by it.
+    #[serde(default)]
+    pub(crate) containers: BTreeMap<String, (WorkerId, Attempt)>,
     /// The JobManager that led last, to tell a failover from a first start.
     pub(crate) leader: Option<(WorkerId, Attempt)>,
+    /// The JobManager that ZooKeeper names, for an agent that comes after this one.
+    #[serde(default)]
+    pub(crate) named: Option<Former>,
+    /// Since when that one leads.
+    pub(crate) leading_since: Option<Timestamp>,
     /// Whether the cluster was ever ready.
     pub(crate) ever_ready: bool,
     /// How the cluster is being ended, once it is.
@@ -60,6 +73,9 @@ pub(crate) struct Ending {
     pub(crate) reason: String,
     /// How long workers may take after SIGTERM.
     pub(crate) grace: Duration,
+    /// Whether what high availability leaves is asked to stay.
+    #[serde(default)]
+    pub(crate) keep_ha: bool,
 }
 
 /// The kinds of end.
@@ -75,16 +91,21 @@ pub(crate) enum EndKind {
 }
 
 impl Ending {
+    /// An end that leaves nothing, of a cluster that ends well.
+    pub(crate) fn new(kind: EndKind, reason: impl Into<String>, grace: Duration) -> Self {
+        Self { kind, reason: reason.into(), grace, keep_ha: false }
+    }
+
     /// The end that somebody asked for.
-    pub(crate) fn requested(by: StopCause, grace: Duration) -> Self {
-        let (kind, reason) = match by {
+    pub(crate) fn requested(request: StopRequest) -> Self {
+        let (kind, reason) = match request.by {
             StopCause::Stop => (EndKind::Stopped, "stopped by `kobel stop`"),
             StopCause::Kill => (EndKind::Killed, "killed by `kobel kill`"),
             StopCause::RolledBack => (EndKind::Killed, "taken back by an unfinished `kobel start`"),
             StopCause::RestApi => (EndKind::Stopped, "stopped by DELETE /cluster"),
             StopCause::Signal => (EndKind::Stopped, "stopped by a signal to the agent"),
         };
-        Self { kind, reason: reason.into(), grace }
+        Self { keep_ha: request.keep_ha, ..Self::new(kind, reason, request.grace()) }
     }
 
     /// The state that it leads to.
@@ -114,9 +135,13 @@ impl Record {
             epoch: 0,
             wanted: plan.wanted,
             front_port: 0,
-            job_manager_ports: None,
+            ports: BTreeMap::new(),
+            zookeeper_port: None,
             attempts: BTreeMap::new(),
+            containers: BTreeMap::new(),
             leader: None,
+            named: None,
+            leading_since: None,
             ever_ready: false,
             ending: None,
             status: Status::starting(plan, Timestamp::now()),
@@ -124,31 +149,37 @@ impl Record {
     }
 
     /// What a former agent left of a living cluster: its record, or what the workers tell when that is
-    /// gone. Of the JobManager's ports they know better in any case; none are left without workers.
+    /// gone. Of the ports they know better in any case; none are left without workers.
     pub(crate) fn former(plan: &ClusterPlan, dir: &ClusterDir, recovered: &[Recovered]) -> Option<Self> {
         let stamp = PlanStamp::of(dir);
-        let note = recall(stamp, recovered);
+        let recalled = recall(stamp, recovered);
         let mut record = match Self::load(dir) {
             Some(record) => record,
-            None => Self::retold(plan, stamp, recovered, note?),
+            None => Self::retold(plan, stamp, recovered, recalled.as_ref()?),
         };
-        record.job_manager_ports = note.map(|note| note.ports).or(record.job_manager_ports);
+        if let Some(Recalled { front: _, ports, zookeeper }) = recalled {
+            record.ports.extend(ports);
+            record.zookeeper_port = zookeeper.or(record.zookeeper_port);
+        }
         Some(record)
     }
 
-    /// The record as far as the workers of this plan can tell it again. No TaskManager that lives is
+    /// The record as far as the workers of this plan can tell it again. No worker that lives is
     /// one too many: the cluster may have been scaled.
-    fn retold(plan: &ClusterPlan, stamp: PlanStamp, recovered: &[Recovered], note: Note) -> Self {
-        let mut record = Self { front_port: note.front, ..Self::first(plan) };
+    fn retold(plan: &ClusterPlan, stamp: PlanStamp, recovered: &[Recovered], known: &Recalled) -> Self {
+        let mut record = Self { front_port: known.front, ..Self::first(plan) };
         if let Ok(started_at) = stamp.written_at().try_into() {
             record.status.started_at = started_at;
         }
         for Recovered { id, attempt, .. } in recovered.iter().filter(|worker| knows(worker, stamp)) {
             let newest = record.attempts.entry(*id).or_insert(*attempt);
             *newest = (*newest).max(*attempt);
-            if id.role == Role::TaskManager {
-                record.wanted.task_managers = record.wanted.task_managers.max(id.index + 1);
-            }
+            let wanted = match id.role {
+                Role::JobManager => &mut record.wanted.job_managers,
+                Role::TaskManager => &mut record.wanted.task_managers,
+                Role::ZooKeeper => continue,
+            };
+            *wanted = (*wanted).max(id.index + 1);
         }
         record
     }
@@ -256,7 +287,7 @@ mod tests {
         let mut record = Record::of_agent(None, &plan(tmp.path()), 8081);
         record.attempts.insert(WorkerId::tm(3), Attempt::FIRST.next());
         record.leader = Some((WorkerId::jm(0), Attempt::FIRST));
-        record.ending = Some(Ending::requested(StopCause::Stop, Duration::from_secs(3)));
+        record.ending = Some(Ending::requested(StopRequest::new(StopCause::Stop, Duration::from_secs(3))));
         record.save(&dir).await;
         assert_eq!(Record::load(&dir), Some(record.clone()));
         let mode = fs::metadata(dir.record()).unwrap().permissions().mode();

@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use kobel_conf::chain;
-use kobel_plan::{ClusterDir, ClusterPlan, ProviderKind, Status, Wanted};
+use kobel_plan::{ClusterDir, ClusterPlan, ProviderKind, Status, Wanted, WorkerId};
 use kobel_provider::{
     Provider,
     local::{LocalProvider, Surroundings},
@@ -27,10 +27,12 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     am::Keeper,
     control,
+    election::{Election, Storage},
     error::AgentError,
     front::{self, Front},
     handle::{self, Handle},
     observe::{Heard, Question, observe},
+    ports::choose_for_zookeeper,
     record::Record,
     servers::{Servers, heed_signals},
     supervisor::{Inputs, Outputs, Supervisor},
@@ -135,7 +137,7 @@ pub(crate) async fn govern(
     provider: Arc<dyn Provider>,
     Extras { front, beside, keeper }: Extras,
 ) -> Result<(), AgentError> {
-    handle::check(plan.wanted)?;
+    handle::check(plan.wanted, plan.ha.is_some())?;
     let recovered = provider.recover().await?;
     let former = Record::former(&plan, &dir, &recovered);
     if former.is_none() {
@@ -147,7 +149,15 @@ pub(crate) async fn govern(
         None => front::bind(&plan.front, former_port)?,
     };
     let socket = control::bind(&dir).map_err(io_error("bind", &dir.socket()))?;
-    let record = Record::of_agent(former, &plan, front.port);
+    let mut record = Record::of_agent(former, &plan, front.port);
+    let reserved = match (&plan.ha, record.zookeeper_port) {
+        (Some(ha), None) if ha.is_embedded() => {
+            let (port, reserved) = choose_for_zookeeper()?;
+            record.zookeeper_port = Some(port);
+            reserved
+        }
+        _ => Vec::new(),
+    };
     record.save(&dir).await;
 
     let (status, statuses) = watch::channel(Arc::new(record.status.clone()));
@@ -156,15 +166,28 @@ pub(crate) async fn govern(
     let (heard, hears) = watch::channel(Heard::default());
     let (requests, requested) = mpsc::channel(REQUESTS);
     tracing::info!(cluster = %plan.name, epoch = record.epoch, pid = std::process::id(), "takes charge");
-    let outputs = Outputs { status, upstream, questions };
-    let inputs = Inputs { workers: provider.watch(), heard: hears, requests: requested };
+    let (election, elections) = match &plan.ha {
+        Some(ha) => Election::follow(ha, record.zookeeper_port)
+            .map(|(election, news)| (Some(election), Some(news)))?,
+        None => (None, None),
+    };
+    let results = plan.ha.as_ref().and_then(|ha| match Storage::of(&plan, ha) {
+        Ok(storage) => Some(storage),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "how jobs end is known from the leader alone");
+            None
+        }
+    });
+    let outputs = Outputs { status, upstream, questions, election };
+    let inputs = Inputs { workers: provider.watch(), heard: hears, requests: requested, elections };
     let fenced = provider.fenced();
     let mut supervisor = Supervisor::new(plan, dir.clone(), provider, record, outputs);
+    supervisor.reserve(WorkerId::zookeeper(), reserved);
     // Before anyone can ask: what a former agent told last may not be so any more.
     supervisor.adopt(recovered, former_port).await;
 
     let beside = beside.map(|beside| tokio::spawn(beside(statuses.clone())));
-    let handle = Handle { status: statuses, requests, events: dir.events() };
+    let handle = Handle { status: statuses, requests, events: dir.events(), results };
     let observer = tokio::spawn(observe(asked, heard));
     let signals = tokio::spawn(heed_signals(handle.clone())?);
     let over = CancellationToken::new();

@@ -22,8 +22,8 @@ use crate::{
 /// How long connections may take to end when the cluster is over. Watchers have heard the last
 /// status by then; a transfer through the front has lost its JobManager.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long workers may take when the agent is told to end by a signal, in milliseconds.
-const GRACE_MS: u64 = 10_000;
+/// How long workers may take when the agent is told to end by a signal.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What serves the cluster's socket and its front.
 pub(crate) struct Servers {
@@ -76,7 +76,7 @@ pub(crate) fn heed_signals(handle: Handle) -> Result<impl Future<Output = ()> + 
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hangup = listen(SignalKind::hangup())?;
     Ok(async move {
-        let mut grace_ms = GRACE_MS;
+        let mut grace = GRACE;
         loop {
             tokio::select! {
                 Some(()) = terminate.recv() => {}
@@ -85,8 +85,9 @@ pub(crate) fn heed_signals(handle: Handle) -> Result<impl Future<Output = ()> + 
                 else => return,
             }
             tracing::info!("told to end by a signal");
-            handle.stop(StopRequest { grace_ms, by: StopCause::Signal }).await;
-            grace_ms = 0;
+            // It may be the machine, or YARN, that ends, and not the cluster's jobs.
+            handle.stop(StopRequest::new(StopCause::Signal, grace).keeping_ha(true)).await;
+            grace = Duration::ZERO;
         }
     })
 }

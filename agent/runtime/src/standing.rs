@@ -1,6 +1,7 @@
 //! Where the cluster stands, told from its workers and from what the JobManager says. Decides
 //! nothing, does nothing.
 
+use jiff::Timestamp;
 use kobel_plan::{
     Role, Wanted, WorkerId,
     status::{MasterStatus, TaskManagerStatus, TaskManagersStatus},
@@ -48,7 +49,11 @@ fn down(wanted: Wanted, table: &Table, role: Role) -> Option<String> {
 }
 
 /// The JobManagers' processes.
-pub(crate) fn masters(table: &Table, observed: Option<&Observation>) -> Vec<MasterStatus> {
+pub(crate) fn masters(
+    table: &Table,
+    observed: Option<&Observation>,
+    leading_since: Option<Timestamp>,
+) -> Vec<MasterStatus> {
     let masters = table.live().filter(|(id, _)| id.role == Role::JobManager);
     let status = |(id, worker): (WorkerId, &Worker)| {
         let place = worker.place()?.clone();
@@ -59,6 +64,7 @@ pub(crate) fn masters(table: &Table, observed: Option<&Observation>) -> Vec<Mast
             pid: place.pid,
             container: place.container,
             leader,
+            leading_since: leading_since.filter(|_| leader),
             since: place.since,
         })
     };
@@ -87,7 +93,6 @@ pub(crate) fn task_managers(
 mod tests {
     use std::time::Instant;
 
-    use jiff::Timestamp;
     use kobel_plan::{Attempt, Exit, Phase, WorkerEvent};
 
     use super::*;
@@ -116,6 +121,7 @@ mod tests {
             slots: Default::default(),
             jobs: Default::default(),
             registered: registered.iter().map(|id| id.to_string()).collect(),
+            not_running: None,
         }
     }
 
@@ -153,8 +159,8 @@ mod tests {
         let mut table = table();
         saw(&mut table, WorkerId::tm(0), Phase::Exited(Exit::Signal(9)));
         let all = observed(&["tm-0.1", "tm-1.1"]);
-        assert!(masters(&table, Some(&all))[0].leader);
-        assert!(!masters(&table, None)[0].leader);
+        assert!(masters(&table, Some(&all), None)[0].leader);
+        assert!(!masters(&table, None, None)[0].leader);
         let tms = task_managers(WANTED, &table, Some(&all));
         assert_eq!((tms.wanted, tms.running, tms.list.len()), (2, 1, 1));
         assert_eq!(tms.list[0].id, WorkerId::tm(1));

@@ -328,6 +328,7 @@ fn plan(home: &Path, dir: &ClusterDir) -> ClusterPlan {
         },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Prefer(6123),
+        ha: None,
         yarn: None,
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use kobel_conf::units::MemorySize;
 use kobel_plan::ClusterName;
-use kobel_session::spec::{FlinkChoice, Override};
+use kobel_session::spec::{FlinkChoice, MAX_MASTERS, Override, ZooKeeperChoice};
 
 use super::{
     Format, Output,
@@ -37,6 +37,16 @@ pub(crate) struct ClusterArgs {
     /// Memory of the JobManager's process
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = memory)]
     pub(crate) jm_mem: Option<MemorySize>,
+    /// JobManagers: one leads, the others stand by, with high availability [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MASTERS)))]
+    pub(crate) masters: Option<u32>,
+    /// High availability by ZooKeeper: HOST:PORT,...[/PATH], or embedded for one of the cluster's own
+    #[arg(long, value_name = "QUORUM|embedded")]
+    pub(crate) zookeeper: Option<ZooKeeperChoice>,
+    /// Its name in ZooKeeper, by which it is started again with its jobs [default: its own name, on YARN the
+    /// application's id]
+    #[arg(short = 'z', long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) namespace: Option<String>,
     /// YARN's queue, with --on yarn [default: yarn.queue, or YARN's own choice]
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
@@ -167,6 +177,9 @@ pub(crate) struct StopArgs {
     /// The cluster's name
     #[arg(default_value_t)]
     pub(crate) name: ClusterName,
+    /// Leave what is in ZooKeeper and in the storage directory: started again, the cluster recovers its jobs
+    #[arg(long)]
+    pub(crate) keep_ha: bool,
     /// Give up waiting after this time, with 124, for example 30s or 5m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,

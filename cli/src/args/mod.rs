@@ -14,7 +14,9 @@ pub(crate) use cluster::{
 pub(crate) use config::{ConfigCommand, ConfigExplainArgs, ConfigShowArgs};
 pub(crate) use flink::{FlinkCommand, InstallArgs, ListArgs, RemoveArgs, Site, WhichArgs};
 pub(crate) use job::{CancelArgs, JobCommand, JobFactArgs, JobListArgs, JobStopArgs, RunArgs, SavepointArgs};
-pub(crate) use upkeep::{AttachArgs, EventsArgs, GcArgs, QueueArgs, RestartArgs, RoleName, ScaleArgs};
+pub(crate) use upkeep::{
+    AttachArgs, EventsArgs, FailoverArgs, GcArgs, QueueArgs, RestartArgs, RoleName, ScaleArgs, Victim,
+};
 pub(crate) use values::{ClaimMode, Condition, Provider, escaped, memory};
 
 use std::path::PathBuf;
@@ -104,6 +106,7 @@ pub(crate) enum Command {
     Rm(RmArgs),
     Scale(ScaleArgs),
     Restart(RestartArgs),
+    Failover(FailoverArgs),
     Gc(GcArgs),
     Queue(QueueArgs),
     /// Jobs of a session

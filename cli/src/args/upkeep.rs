@@ -63,6 +63,42 @@ pub(crate) struct RestartArgs {
     pub(crate) timeout: Option<Duration>,
 }
 
+/// Has a process fail on purpose, and measures how long it takes until all is well again
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "It is over when another JobManager leads, every job that ran runs with all its tasks, and each one
+that makes checkpoints has completed one since. As much is printed as was reached in time."
+)]
+pub(crate) struct FailoverArgs {
+    /// The cluster's name
+    pub(crate) name: ClusterName,
+    #[command(flatten)]
+    pub(crate) victim: Victim,
+    /// Show which process it would be, and leave it alone
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Give up waiting after this time, with 124
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What fails, and how; without any, the leader is killed.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub(crate) struct Victim {
+    /// Kill the leading JobManager (SIGKILL); so it is without any of these
+    #[arg(long)]
+    pub(crate) kill: bool,
+    /// Freeze the leading JobManager (SIGSTOP): it lives, and does nothing any more
+    #[arg(long)]
+    pub(crate) freeze: bool,
+    /// Kill TaskManager N, or one that has tasks
+    #[arg(long, value_name = "N", num_args = 0..=1, allow_negative_numbers = true)]
+    pub(crate) tm: Option<Option<u32>>,
+}
+
 /// Finds and removes what kobel left on this machine and nobody uses
 #[derive(Debug, Clone, Default, Args)]
 #[command(

@@ -31,6 +31,7 @@ pub(crate) async fn session(
 ) -> Result<(Cluster, Target), Failure> {
     let cluster = context.find(name).await?;
     let target = Target::of(&cluster.status().await?)?;
+    target.wait_for_leader().await?;
     Ok((cluster, target))
 }
 
@@ -49,7 +50,7 @@ pub(crate) async fn cancel(ctx: &Ctx, args: CancelArgs) -> Result<ExitCode, Fail
     progress.now(format!("canceling job {}", args.job));
     let mut signals = Signals::catch()?;
     let state = tokio::select! {
-        state = job::cancel(&target.rest, args.job, args.timeout) => state?,
+        state = job::cancel(&target, args.job, args.timeout) => state?,
         caught = signals.next() => return Ok(caught.exit_code()),
     };
     drop(progress);

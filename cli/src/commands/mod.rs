@@ -7,6 +7,7 @@ mod describe;
 mod doctor;
 mod events;
 mod exec;
+mod failover;
 mod flink;
 mod gc;
 mod growing;
@@ -121,6 +122,7 @@ async fn dispatch(ctx: &Ctx, command: Command) -> Result<ExitCode, Failure> {
         Command::Attach(args) => attach::run(ctx, args).await,
         Command::Scale(args) => scale::run(ctx, args).await,
         Command::Restart(args) => restart::run(ctx, args).await,
+        Command::Failover(args) => failover::run(ctx, args).await,
         Command::Gc(args) => gc::run(ctx, args).await,
         Command::Logs(args) => logs::run(ctx, args).await,
         Command::Wait(args) => wait::run(ctx, args).await,

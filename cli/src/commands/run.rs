@@ -119,7 +119,7 @@ impl Attached<'_> {
             self.begin(&stage);
             upload.replace(sent_by(stage));
         };
-        let mut submit = std::pin::pin!(job::submit(&self.target.rest, id, request, &mut on_stage));
+        let mut submit = std::pin::pin!(job::submit(self.target, id, request, &mut on_stage));
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -206,7 +206,7 @@ impl Attached<'_> {
 
     async fn cancel(&self, id: JobId) -> Result<(), Failure> {
         self.note(&format!("interrupted: canceling job {id}"));
-        let state = job::cancel(&self.target.rest, id, CANCEL).await?;
+        let state = job::cancel(self.target, id, CANCEL).await?;
         self.note(&format!("job {id} is {}", state_name(state)));
         Ok(())
     }

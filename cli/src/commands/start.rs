@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kobel_conf::Category;
 use kobel_plan::{ClusterName, ClusterPlan, ClusterState, ProviderKind, Status};
 use kobel_session::{
-    Cluster, ClusterSpec, Compiled, Context, Control,
+    Cluster, ClusterSpec, Compiled, Context, Control, ha,
     launch::{self, WaitError},
     prepare::{PrepareError, prepare},
     registry::{Claim, RegistryError},
@@ -47,7 +47,10 @@ pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, 
     Ok(ClusterSpec {
         provider,
         flink: args.flink.unwrap_or_default(),
+        job_managers: args.masters.unwrap_or(1),
         task_managers: args.tm,
+        zookeeper: args.zookeeper,
+        namespace: args.namespace,
         slots: args.slots.and_then(NonZeroU32::new),
         tm_memory: args.tm_mem.map(|size| size.bytes()),
         jm_memory: args.jm_mem.map(|size| size.bytes()),
@@ -90,6 +93,10 @@ pub(crate) async fn start(ctx: &Ctx, spec: ClusterSpec, how: &StartHow) -> Resul
         print(&ctx.ui, &view, how.format.unwrap_or(Format::Json))?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(found) = ha::check(&context, &compiled).await? {
+        found.notes.iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
+        ctx.ui.note(expected(&found, compiled.plan.wanted.job_managers));
+    }
     // From here on a Ctrl-C takes back what was begun.
     let mut signals = Signals::catch()?;
     let claim = claim(ctx, &context, &spec.name).await?;
@@ -104,6 +111,12 @@ pub(crate) async fn start(ctx: &Ctx, spec: ClusterSpec, how: &StartHow) -> Resul
         None if how.no_wait => starting.leave(how).await,
         None => starting.wait(how, &mut signals).await,
     }
+}
+
+/// What a fault is going to cost.
+fn expected(found: &ha::Found, masters: u32) -> String {
+    let cold = if masters == 1 { "; without a standby a JobManager has to start first" } else { "" };
+    format!("high availability: {}{cold}", found.recovery)
 }
 
 /// Starts an agent on this machine; a signal meanwhile waits for it.
@@ -278,13 +291,17 @@ impl Starting<'_> {
 /// What was started, and what to do with it.
 fn summary(status: &Status) -> String {
     let name = &status.name;
+    let masters = match status.masters.len() {
+        0 | 1 => String::new(),
+        several => format!("{several} JobManagers, "),
+    };
     let tms = status.task_managers.running;
     let managers = plural(tms as usize, "TaskManager", "TaskManagers");
     let total = status.slots.total;
     let slots = plural(total as usize, "slot", "slots");
     let url = status.rest_url.as_deref().unwrap_or("-");
     format!(
-        "cluster {name} is ready: Flink {}, {tms} {managers}, {total} {slots}
+        "cluster {name} is ready: Flink {}, {masters}{tms} {managers}, {total} {slots}
   web UI  {url}
   run     kobel run --cluster {name} -c CLASS JAR [ARGS]
   look    kobel status {name}
@@ -295,13 +312,14 @@ fn summary(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kobel_session::spec::ZooKeeperChoice;
+
     use super::*;
 
     #[test]
     fn what_was_typed_becomes_the_specification() {
         use clap::Parser;
-        let typed =
-            "kobel start etl --tm 2 --slots 3 --tm-mem 800m --jm-mem 1g --flink 1.20.5 -D a=b -Dc=d=e";
+        let typed = "kobel start etl --tm 2 --slots 3 --tm-mem 800m --jm-mem 1g --flink 1.20.5 --masters 2 --zookeeper embedded -z ns -D a=b -Dc=d=e";
         let cli = crate::args::Cli::try_parse_from(typed.split(' ')).unwrap();
         let crate::args::Command::Start(args) = cli.command else { panic!("{cli:?}") };
         let spec = spec(args.name, args.cluster).unwrap();
@@ -309,6 +327,8 @@ mod tests {
             (spec.name.as_str(), spec.task_managers, spec.slots),
             ("etl", Some(2), NonZeroU32::new(3))
         );
+        assert_eq!((spec.job_managers, spec.zookeeper), (2, Some(ZooKeeperChoice::Embedded)));
+        assert_eq!(spec.namespace.as_deref(), Some("ns"));
         assert_eq!((spec.tm_memory, spec.jm_memory), (Some(800 << 20), Some(1 << 30)));
         let pairs: Vec<_> = spec.overrides.iter().map(|o| (o.key.as_str(), o.value.as_str())).collect();
         assert_eq!(pairs, [("a", "b"), ("c", "d=e")]);

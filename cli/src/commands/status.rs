@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use kobel_plan::{ClusterState, Role, Status};
-use kobel_session::logs::{self, Stream, Which};
+use kobel_session::logs::{self, LogFile, Source, Stream, Which};
 
 use crate::{
     args::{Format, StatusArgs},
@@ -31,7 +31,7 @@ pub(crate) async fn run(ctx: &Ctx, args: StatusArgs) -> Result<ExitCode, Failure
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
 }
 
-/// The log that explains a failed cluster, the JobManager's of any other. A log that cannot be read
+/// The log that explains a failed cluster, the leading JobManager's of any other. A log that cannot be read
 /// is no reason to hide the status.
 fn last_lines(status: &Status) -> Vec<String> {
     if status.state == ClusterState::Failed {
@@ -39,6 +39,9 @@ fn last_lines(status: &Status) -> Vec<String> {
         return text.unwrap_or_default().lines().map(str::to_string).collect();
     }
     let files = logs::list(&status.log_dir, Which::Role(Role::JobManager)).unwrap_or_default();
-    let newest = files.into_iter().rfind(|file| file.stream == Stream::Log);
+    let leader = status.masters.iter().find(|master| master.leader).map(|master| master.id);
+    let is_leaders = |file: &LogFile| matches!(file.source, Source::Worker(id, _) if Some(id) == leader);
+    let mut of_jms = files.iter().filter(|file| file.stream == Stream::Log);
+    let newest = of_jms.clone().rfind(|file| is_leaders(file)).or_else(|| of_jms.next_back());
     newest.and_then(|file| logs::tail(&file.path, LINES).ok()).map(|(lines, _)| lines).unwrap_or_default()
 }

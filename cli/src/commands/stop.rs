@@ -3,8 +3,11 @@
 use std::{convert::Infallible, ops::ControlFlow, process::ExitCode, time::Duration};
 
 use kobel_conf::Category;
-use kobel_plan::{ClusterName, ClusterState, api::StopCause};
-use kobel_session::{Cluster, launch};
+use kobel_plan::{
+    ClusterName, ClusterState, EventKind,
+    api::{StopCause, StopRequest},
+};
+use kobel_session::{Cluster, launch, timeline::Timeline};
 
 use super::{news, wait::within};
 use crate::{
@@ -21,17 +24,13 @@ pub(crate) async fn run(ctx: &Ctx, args: StopArgs) -> Result<ExitCode, Failure> 
         Failure::new(Category::Timeout, format!("cluster {} is still stopping after {limit:?}", args.name))
             .hint(format!("kobel wait {} --for stopped", args.name))
     };
-    let ending = end(ctx, &args.name, grace, StopCause::Stop);
+    let request = StopRequest::new(StopCause::Stop, grace).keeping_ha(args.keep_ha);
+    let ending = end(ctx, &args.name, request);
     within(args.timeout, ending, || too_late(args.timeout.unwrap_or_default())).await
 }
 
-/// Ends a cluster with this grace, telling how it goes.
-pub(super) async fn end(
-    ctx: &Ctx,
-    name: &ClusterName,
-    grace: Duration,
-    by: StopCause,
-) -> Result<ExitCode, Failure> {
+/// Ends a cluster, telling how it goes.
+pub(super) async fn end(ctx: &Ctx, name: &ClusterName, request: StopRequest) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
     let cluster = context.find(Some(name)).await?;
     let before = cluster.status().await?.state;
@@ -42,7 +41,7 @@ pub(super) async fn end(
     let progress = ctx.ui.progress();
     let mut signals = Signals::catch()?;
     let status = tokio::select! {
-        status = launch::end(&context.agent, &cluster, grace, by) => status?,
+        status = launch::end(&context.agent, &cluster, request) => status?,
         caught = signals.next() => {
             drop(progress);
             ctx.ui.note(format_args!("cluster {name} goes on stopping; watch it with: kobel wait {name} --for stopped"));
@@ -51,11 +50,21 @@ pub(super) async fn end(
         never = tell(&cluster, &progress) => match never? {},
     };
     drop(progress);
+    warn_of_what_is_left(ctx, &cluster);
     match (status.state, status.reason) {
         (ClusterState::Failed, Some(reason)) => ctx.ui.note(format_args!("cluster {name} is over: {reason}")),
         _ => ctx.ui.note(format_args!("cluster {name} is stopped")),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What high availability left although it was to leave nothing: somebody may have to remove it.
+fn warn_of_what_is_left(ctx: &Ctx, cluster: &Cluster) {
+    // That there is no timeline says nothing of what is left.
+    let events = Timeline::of(&cluster.dir).added().unwrap_or_default();
+    for event in events.into_iter().filter(|event| event.kind == EventKind::HaLeft) {
+        ctx.ui.warn(event.message);
+    }
 }
 
 /// Shows how the cluster goes down, for as long as it is asked.

@@ -2,18 +2,17 @@
 //! cluster, `default`, stands for what those scripts keep in pid files; `FLINK_IDENT_STRING`, which
 //! tells their clusters apart, names another.
 
-use std::{ops::ControlFlow, path::PathBuf, process::ExitCode, time::Duration};
+mod hosts;
 
-use kobel_conf::{
-    Category,
-    hosts::{all_local, read_workers},
-};
-use kobel_plan::{ClusterName, Role, Status, Wanted, api::ScaleRequest};
+use std::{ops::ControlFlow, process::ExitCode, time::Duration};
+
+use kobel_conf::Category;
+use kobel_plan::{ClusterName, FlinkRole, Status, Wanted, api::ScaleRequest};
 use kobel_session::{
-    Cluster, ClusterSpec, Context, Control, FlinkChoice, launch::LaunchError, prepare::find_flink,
-    registry::RegistryError, spec::Override,
+    Cluster, ClusterSpec, Context, Control, launch::LaunchError, registry::RegistryError, spec::Override,
 };
 
+use self::hosts::Masters;
 use super::commons_cli::{Arg, Opt, parse};
 use crate::{
     args::{StartHow, StopArgs},
@@ -24,13 +23,18 @@ use crate::{
 
 const START: &[Opt] = &[Opt { short: "D", long: "", arg: Arg::Property }];
 
-/// `start-cluster.sh`: a JobManager, and a TaskManager for each line of the workers file.
+/// `start-cluster.sh`: a JobManager, with high availability one for each line of the masters file, and a
+/// TaskManager for each line of the workers file.
 pub(super) async fn start_cluster(ctx: &Ctx, args: &[String]) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
-    let workers = workers(&context)?;
+    let given = overrides(args)?;
+    let (conf_dir, configured) = hosts::configuration(&context)?;
+    let masters = Masters::of(&conf_dir, &configured, &given)?;
     let spec = ClusterSpec {
-        task_managers: Some(workers),
-        overrides: overrides(args)?,
+        job_managers: masters.count,
+        task_managers: Some(hosts::workers(&conf_dir)?),
+        web_ports: masters.behind_the_front(),
+        overrides: masters.front(&given).into_iter().chain(given).collect(),
         ..ClusterSpec::local(name(&context)?)
     };
     commands::start_cluster(ctx, spec, &StartHow::default()).await
@@ -53,15 +57,15 @@ pub(super) async fn stop_cluster(ctx: &Ctx, args: &[String]) -> Result<ExitCode,
 
 /// `jobmanager.sh start [HOST [WEBPORT]] [-D k=v]… | stop | stop-all`.
 pub(super) async fn job_manager(ctx: &Ctx, args: &[String]) -> Result<ExitCode, Failure> {
-    daemon(ctx, Role::JobManager, args).await
+    daemon(ctx, FlinkRole::JobManager, args).await
 }
 
 /// `taskmanager.sh start [-D k=v]… | stop | stop-all`.
 pub(super) async fn task_manager(ctx: &Ctx, args: &[String]) -> Result<ExitCode, Failure> {
-    daemon(ctx, Role::TaskManager, args).await
+    daemon(ctx, FlinkRole::TaskManager, args).await
 }
 
-async fn daemon(ctx: &Ctx, role: Role, args: &[String]) -> Result<ExitCode, Failure> {
+async fn daemon(ctx: &Ctx, role: FlinkRole, args: &[String]) -> Result<ExitCode, Failure> {
     let script = role.noun().to_lowercase();
     let expected = || usage(format!("{script}.sh takes start, stop or stop-all"));
     let (verb, rest) = args.split_first().ok_or_else(expected)?;
@@ -76,31 +80,31 @@ async fn daemon(ctx: &Ctx, role: Role, args: &[String]) -> Result<ExitCode, Fail
     }
 }
 
-async fn start(ctx: &Ctx, role: Role, args: &[String]) -> Result<ExitCode, Failure> {
+async fn start(ctx: &Ctx, role: FlinkRole, args: &[String]) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
     let name = name(&context)?;
     match running(&context, &name).await? {
         Some(cluster) => scale(ctx, &context, &cluster, role, 1).await,
         None => {
             let mut overrides = overrides(args)?;
-            if role == Role::JobManager {
+            if role == FlinkRole::JobManager {
                 overrides.extend(web_address(args)?);
             }
-            let of = |wanted: Role| u32::from(role == wanted);
+            let of = |wanted: FlinkRole| u32::from(role == wanted);
             let spec = ClusterSpec {
-                job_managers: of(Role::JobManager),
-                task_managers: Some(of(Role::TaskManager)),
+                job_managers: of(FlinkRole::JobManager),
+                task_managers: Some(of(FlinkRole::TaskManager)),
                 overrides,
                 ..ClusterSpec::local(name)
             };
             // Nothing gets ready before the other script has brought a JobManager.
-            let how = StartHow { no_wait: role == Role::TaskManager, ..StartHow::default() };
+            let how = StartHow { no_wait: role == FlinkRole::TaskManager, ..StartHow::default() };
             commands::start_cluster(ctx, spec, &how).await
         }
     }
 }
 
-async fn stop(ctx: &Ctx, role: Role, how_many: i32) -> Result<ExitCode, Failure> {
+async fn stop(ctx: &Ctx, role: FlinkRole, how_many: i32) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
     let name = name(&context)?;
     match running(&context, &name).await? {
@@ -117,18 +121,23 @@ async fn scale(
     ctx: &Ctx,
     context: &Context,
     cluster: &Cluster,
-    role: Role,
+    role: FlinkRole,
     by: i32,
 ) -> Result<ExitCode, Failure> {
     let request = match role {
-        Role::JobManager => ScaleRequest::JobManagers(by),
-        Role::TaskManager => ScaleRequest::TaskManagers(by),
+        FlinkRole::JobManager => ScaleRequest::JobManagers(by),
+        FlinkRole::TaskManager => ScaleRequest::TaskManagers(by),
     };
     let wanted = Control::open(&cluster.dir)?.scale(request).await?;
     let within = context.settings.start_timeout.value;
     let progress = ctx.ui.progress();
     let settled = follow(cluster, |status| {
-        progress.now(format!("TaskManagers {}/{}", status.task_managers.running, wanted.task_managers));
+        progress.now(match role {
+            FlinkRole::JobManager => format!("JobManagers {}/{}", status.masters.len(), wanted.job_managers),
+            FlinkRole::TaskManager => {
+                format!("TaskManagers {}/{}", status.task_managers.running, wanted.task_managers)
+            }
+        });
         if is_settled(status, wanted) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     tokio::time::timeout(within, settled).await.unwrap_or_else(|_| Err(slow(&cluster.name, within)))?;
@@ -171,29 +180,6 @@ fn name(context: &Context) -> Result<ClusterName, Failure> {
         }
         None => Ok(ClusterName::default()),
     }
-}
-
-/// How many TaskManagers the `workers` file asks for; `slaves`, its name until Flink 1.11, will do.
-fn workers(context: &Context) -> Result<u32, Failure> {
-    let conf = match context.env.get("FLINK_CONF_DIR") {
-        Some(dir) => PathBuf::from(dir),
-        None => find_flink(context, &FlinkChoice::Default)?.home.join("conf"),
-    };
-    let file = ["workers", "slaves"].iter().map(|name| conf.join(name)).find(|path| path.exists());
-    let Some(file) = file else {
-        return Err(Failure::new(
-            Category::Environment,
-            format!("there is no workers file in {}", conf.display()),
-        )
-        .hint(format!("echo localhost > {}", conf.join("workers").display())));
-    };
-    let hosts = read_workers(&file)?;
-    if !all_local(hosts.iter().map(String::as_str)) {
-        return Err(Failure::new(Category::Environment, format!("{} names other machines", file.display()))
-            .why("provider hosts is not built yet")
-            .hint("for this machine alone, let every line be localhost"));
-    }
-    Ok(u32::try_from(hosts.len()).unwrap_or(u32::MAX))
 }
 
 fn overrides(args: &[String]) -> Result<Vec<Override>, Failure> {

@@ -6,7 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use kobel_conf::Category;
 use kobel_flink::rest::{JobState, JobSummary};
 use kobel_plan::{ClusterName, JobId};
-use kobel_session::{FlinkChoice, job};
+use kobel_session::{Cluster, Context, FlinkChoice, job};
 
 use super::{
     commons_cli::{Arg, GrammarError, Opt, Parsed, parse},
@@ -66,7 +66,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("jobmanager", "-m: kobel submits to its own sessions only"),
     ("executor", "-e: deprecated by Flink itself; leave it out"),
     ("classpath", "-C: put the classes into the job's jar"),
-    ("zookeeperNamespace", "-z: there is no high availability yet"),
     ("withSavepoint", "-s: a savepoint on cancel is not built yet"),
     ("D", "-D: give Flink's options to kobel start, or to yarn-session.sh"),
 ];
@@ -103,6 +102,14 @@ fn read(options: &[Opt], args: &[String]) -> Result<Parsed, Failure> {
     }
 }
 
+/// The session of this name in ZooKeeper.
+fn in_zookeeper(context: &Context, id: &str) -> Result<Cluster, Failure> {
+    context.registry().of_cluster_id(id)?.ok_or_else(|| {
+        usage(format!("an option cannot be honoured: -z {id}: no session has this name in ZooKeeper"))
+            .hint("kobel status   (it tells the cluster id)")
+    })
+}
+
 /// The session that is meant: the one of the YARN application that is named, or that `yarn-session.sh`
 /// left word of. Without either it is the newest one, whatever it runs on.
 async fn named(ctx: &Ctx, parsed: &Parsed) -> Result<Option<ClusterName>, Failure> {
@@ -112,6 +119,9 @@ async fn named(ctx: &Ctx, parsed: &Parsed) -> Result<Option<ClusterName>, Failur
     if let Some(id) = parsed.value("yarnapplicationId").map(String::from).or(by_property) {
         let id = yarn_session::application_id(&id)?;
         return Ok(Some(context.of_application(id).await?.name));
+    }
+    if let Some(id) = parsed.value("zookeeperNamespace") {
+        return Ok(Some(in_zookeeper(&context, id)?.name));
     }
     let file = yarn_session::properties_file(&context, &FlinkChoice::Default, &[])?;
     let told = match file.application() {
@@ -227,7 +237,7 @@ async fn cancel(ctx: &Ctx, parsed: &Parsed) -> Result<ExitCode, Failure> {
     let id: JobId = id.parse().map_err(|e: kobel_plan::IdError| usage(e.to_string()).hint("flink list"))?;
     ctx.ui.line(format!("Cancelling job {id}."));
     let (_, target) = commands::session(&ctx.session()?, named(ctx, parsed).await?.as_ref()).await?;
-    job::cancel(&target.rest, id, CANCEL_WITHIN).await?;
+    job::cancel(&target, id, CANCEL_WITHIN).await?;
     ctx.ui.line(format!("Cancelled job {id}."));
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use kobel_plan::{ClusterEvent, ClusterPlan, Status};
+use kobel_plan::{ClusterEvent, ClusterPlan, Status, status::MasterStatus};
 use kobel_session::registry::{Setting, WorkerHistory};
 use serde::Serialize;
 
@@ -97,6 +97,8 @@ impl Description {
             s.agent.as_ref().map(|agent| fact("Agent", format!("pid {} on {}", agent.pid, agent.host))),
         );
         facts.extend(self.chosen().facts());
+        facts.extend(self.chosen().high_availability());
+        facts.extend(self.leader());
         let tms = &s.task_managers;
         facts.push(fact("TaskManagers", format!("{} of {} registered", tms.running, tms.wanted)));
         facts.push(self.slots());
@@ -106,6 +108,19 @@ impl Description {
         facts.extend(self.chosen().port("Front port", "rest.port", self.plan.front.port));
         facts.extend(self.chosen().port("RPC port", "jobmanager.rpc.port", self.plan.rpc_port));
         facts
+    }
+
+    /// Who leads of several.
+    fn leader(&self) -> Option<Fact> {
+        self.plan.ha.as_ref()?;
+        let leader = self.status.masters.iter().find(|master| master.leader);
+        let told = |jm: &MasterStatus| {
+            let since = jm.leading_since.unwrap_or(jm.since);
+            format!("{}, for {} ({since:.0})", jm.id, age(since, self.now))
+        };
+        let leader = leader.map_or_else(|| "none".into(), told);
+        let others = self.status.masters.iter().filter(|master| !master.leader).count();
+        Some(Fact::new("Leader", format!("{leader}; {others} on standby")))
     }
 
     fn slots(&self) -> Fact {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use kobel_plan::{ClusterKind, ClusterPlan, PortChoice, RolePlan};
+use kobel_plan::{ClusterKind, ClusterPlan, PortChoice, RolePlan, status::HaStatus};
 use kobel_session::registry::Setting;
 
-use super::{ConfRows, View};
+use super::{ConfRows, View, status::in_zookeeper};
 use crate::failure::printable;
 
 /// A plan that is not carried out, without secrets.
@@ -28,6 +28,8 @@ impl View for PlanView {
             Fact::new("Kind", format!("{} on {}", kind(plan.kind), plan.provider)),
         ];
         facts.extend(chosen.facts());
+        facts.push(Fact::new("JobManagers", masters(plan.wanted.job_managers)));
+        facts.extend(chosen.high_availability());
         facts.push(Fact::new("TaskManagers", plan.wanted.task_managers.to_string()));
         facts.push(Fact::new("Front", format!("{}, {}", plan.front.bind, wish(plan.front.port))));
         facts.push(Fact::new("RPC", format!("{}, {}", plan.rpc_address, wish(plan.rpc_port))));
@@ -47,6 +49,13 @@ pub(super) fn kind(kind: ClusterKind) -> &'static str {
     match kind {
         ClusterKind::Session => "session",
         ClusterKind::PerJob => "per-job cluster",
+    }
+}
+
+fn masters(count: u32) -> String {
+    match count {
+        several @ 2.. => format!("{several}, all but one on standby"),
+        few => few.to_string(),
     }
 }
 
@@ -105,6 +114,19 @@ impl Chosen<'_> {
             Fact::new("Java", format!("{} in {}", java.version, java.home.display())),
             self.memory("JobManager", "jobmanager", &self.plan.job_manager),
             self.memory("TaskManager", "taskmanager", &self.plan.task_manager),
+        ]
+    }
+
+    /// Where JobManagers that stand for election meet.
+    pub(super) fn high_availability(&self) -> Vec<Fact> {
+        let Some(ha) = &self.plan.ha else { return Vec::new() };
+        let told = |name, key: &str, value: String| {
+            let origin = self.setting(key).map(|setting| setting.origin.clone());
+            Fact { name, value, origin }
+        };
+        vec![
+            told("ZooKeeper", "high-availability.type", in_zookeeper(&HaStatus::of(ha))),
+            told("HA storage", "high-availability.storageDir", ha.storage_dir.clone()),
         ]
     }
 
@@ -204,6 +226,31 @@ mod tests {
             setting("taskmanager.memory.process.size", "1728m", "--tm-mem"),
         ];
         insta::assert_snapshot!(PlanView { plan: plan(), settings }.table(false));
+    }
+
+    #[test]
+    fn job_managers_that_stand_for_election_are_told_with_where_they_meet() {
+        let mut plan = plan();
+        plan.ha = serde_json::from_value(serde_json::json!({
+            "zookeeper": { "quorum": "zk1:2181" },
+            "root": "/flink",
+            "clusterId": "etl",
+            "storageDir": "hdfs:///ha",
+            "sessionTimeoutMs": 10_000,
+            "silenceMs": 8_000,
+            "keep": false,
+        }))
+        .unwrap();
+        let origin = Setting {
+            key: "high-availability.storageDir".into(),
+            value: "hdfs:///ha".into(),
+            origin: "-D".into(),
+        };
+        let told = Fact::lines(&Chosen { plan: &plan, settings: &[origin] }.high_availability());
+        assert_eq!([0, 1, 3].map(masters), ["0", "1", "3, all but one on standby"]);
+        let expected = "ZooKeeper:     zk1:2181, cluster id etl below /flink\n\
+                        HA storage:    hdfs:///ha   (-D)\n";
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use kobel_plan::{ClusterState, Status};
+use kobel_plan::{
+    ClusterState, Status,
+    status::{HaStatus, MasterStatus},
+};
 
 use super::{View, age, clusters::jobs, plan::kind};
 use crate::failure::printable;
@@ -54,11 +57,8 @@ impl StatusView {
                 .as_ref()
                 .map(|yarn| ("application", format!("{} in queue {}", yarn.application_id, yarn.queue))),
         );
-        facts.extend(s.masters.iter().map(|jm| {
-            let leads = if jm.leader { ", leading" } else { "" };
-            let since = age(jm.since, self.now);
-            ("JobManager", format!("{} on {}{}{leads}, for {since}", jm.id, jm.host, process(jm.pid)))
-        }));
+        facts.extend(s.masters.iter().map(|jm| ("JobManager", self.master(jm))));
+        facts.extend(s.ha.as_ref().map(|ha| ("ZooKeeper", in_zookeeper(ha))));
         let tms = &s.task_managers;
         facts.push(("TaskManagers", format!("{} of {} registered", tms.running, tms.wanted)));
         if wide {
@@ -77,10 +77,28 @@ impl StatusView {
         facts
     }
 
+    /// One that leads no longer than it runs need not tell both.
+    fn master(&self, jm: &MasterStatus) -> String {
+        let (leading, runs) = (jm.leading_since.filter(|_| jm.leader), age(jm.since, self.now));
+        let role = match (jm.leader, leading.map(|since| age(since, self.now))) {
+            (true, Some(leads)) if leads != runs => format!("leading for {leads}, running for {runs}"),
+            (true, _) => format!("leading, for {runs}"),
+            (false, _) if self.status.ha.is_some() => format!("standby, for {runs}"),
+            (false, _) => format!("for {runs}"),
+        };
+        format!("{} on {}{}, {role}", jm.id, jm.host, process(jm.pid))
+    }
+
     fn state(&self) -> String {
         let started = self.status.started_at;
         format!("{}, started {} ago ({started:.0})", self.status.state, age(started, self.now))
     }
+}
+
+/// By what Flink's own client finds the cluster.
+pub(super) fn in_zookeeper(ha: &HaStatus) -> String {
+    let quorum = ha.quorum.as_deref().unwrap_or("its own");
+    format!("{quorum}, cluster id {} below {}", ha.cluster_id, ha.root)
 }
 
 fn process(pid: Option<u32>) -> String {
@@ -114,6 +132,7 @@ pub(crate) mod tests {
                 pid: Some(4711),
                 container: None,
                 leader: true,
+                leading_since: None,
                 since: "2026-11-21T12:00:01Z".parse().unwrap(),
             }],
             task_managers: TaskManagersStatus {
@@ -125,11 +144,32 @@ pub(crate) mod tests {
             jobs: Jobs { running: 1, failed: 2, ..Jobs::default() },
             agent: Some(AgentStatus { host: "localhost".into(), pid: 4710 }),
             failovers: 1,
+            ha: None,
             yarn: None,
             log_dir: "/home/me/.local/state/kobel/clusters/default/log".into(),
             started_at: "2026-11-21T12:00:00Z".parse().unwrap(),
             reason: None,
         }
+    }
+
+    /// The same with a standby that took over.
+    pub(crate) fn with_standby() -> Status {
+        let mut status = ready();
+        status.masters[0].since = "2026-11-21T12:10:00Z".parse().unwrap();
+        status.masters[0].leader = false;
+        let mut second = status.masters[0].clone();
+        second.id = WorkerId::jm(1);
+        second.pid = Some(4720);
+        second.since = "2026-11-21T12:00:01Z".parse().unwrap();
+        second.leader = true;
+        second.leading_since = Some("2026-11-21T12:09:59Z".parse().unwrap());
+        status.masters.push(second);
+        status.ha = Some(HaStatus {
+            cluster_id: "etl".into(),
+            root: "/flink".into(),
+            quorum: Some("zk1:2181,zk2:2181/prod".into()),
+        });
+        status
     }
 
     fn view() -> StatusView {
@@ -140,6 +180,12 @@ pub(crate) mod tests {
     #[test]
     fn a_cluster_in_a_few_facts_and_its_last_log_lines() {
         insta::assert_snapshot!(view().table(false));
+    }
+
+    #[test]
+    fn the_leader_is_told_from_standbys_and_since_when() {
+        let view = StatusView { status: with_standby(), ..view() };
+        insta::assert_snapshot!(view.table(false));
     }
 
     #[test]

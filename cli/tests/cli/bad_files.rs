@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Kobel, Ran, finish};
+use super::{Kobel, Ran, assert_misuse, finish};
 
 /// A machine with a Flink and a Java that nobody can run.
 struct Machine {
@@ -158,11 +158,49 @@ fn a_setting_of_kobels_that_is_none_is_refused_with_its_line() {
     assert_refused(&machine.with_settings(&wrong), &["wrong.toml:2", "slots"]);
 }
 
-/// Case 24, as far as there is high availability.
+/// Cases 24, 25 and 74.
 #[test]
-fn high_availability_is_refused_by_name_until_it_is_here() {
+fn high_availability_without_what_it_needs_is_refused_by_name() {
     let machine = Machine::new();
-    assert_refused(&machine.start(&["-D", "high-availability.type=zookeeper"]), &["high-availability"]);
+    let on = "high-availability.type=zookeeper";
+    let quorum = "high-availability.zookeeper.quorum";
+    assert_refused(&machine.start(&["-D", on]), &[quorum, "(-D)", "hint", "--zookeeper embedded"]);
+    assert_refused(&machine.start(&["-D", "high-availability=kubernetes"]), &["kubernetes", "(-D)"]);
+    for bad in ["", "host:port:x", "host:0", ":2181", "::1:2181", "zk/a//b", "zk/../b"] {
+        assert_refused(&machine.start(&["--zookeeper", bad]), &[quorum, "--zookeeper", "hint"]);
+    }
+    let storage = "high-availability.storageDir";
+    let relative = format!("{storage}=ha");
+    assert_refused(&machine.start(&["--zookeeper", "zk", "-D", &relative]), &[storage, "absolute path"]);
+    assert_refused(&machine.start(&["--zookeeper", "zk", "-z", "a/../b"]), &["high-availability.cluster-id"]);
+    assert_misuse(&machine.start(&["--masters", "2"]), &["--masters 2", "--zookeeper embedded"]);
+    assert_misuse(&machine.start(&["-z", "etl"]), &["-z etl", "--zookeeper"]);
+    for bad in ["0", "11", "-1", "two"] {
+        assert_misuse(&machine.start(&["--masters", bad]), &["--masters"]);
+    }
+    assert_refused(
+        &machine.configured(b"high-availability:\n  type: com.example.Factory\n"),
+        &["com.example.Factory", "config.yaml:2"],
+    );
+    machine.left_nothing();
+}
+
+/// Cases 24 and 69.
+#[test]
+fn storage_and_zookeeper_are_tried_before_anything_starts() {
+    let machine = Machine::new();
+    let start = |zookeeper: &str, storage: &str| {
+        let storage = format!("high-availability.storageDir={storage}");
+        let mut command = machine.kobel.command(["start", "--zookeeper", zookeeper, "-D", &storage]);
+        finish(command.env("FLINK_HOME", machine.path("flink")).env("JAVA_HOME", machine.path("java")))
+    };
+    let file = machine.file("file", b"");
+    assert_refused(&start("embedded", file.to_str().unwrap()), &[file.to_str().unwrap(), "(-D)", "hint"]);
+    let ha = machine.path("ha");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    assert_refused(&start(&nobody, ha.to_str().unwrap()), &[&nobody, "cannot be reached", "hint"]);
+    assert_eq!(fs::metadata(&ha).unwrap().permissions().mode() & 0o777, 0o700, "it is there, and ours alone");
+    machine.left_nothing();
 }
 
 /// Case 48.

@@ -2,7 +2,7 @@
 
 use super::Kobel;
 
-const VERBS: [&[&str]; 37] = [
+const VERBS: [&[&str]; 38] = [
     &[],
     &["start"],
     &["run"],
@@ -18,6 +18,7 @@ const VERBS: [&[&str]; 37] = [
     &["rm"],
     &["scale"],
     &["restart"],
+    &["failover"],
     &["gc"],
     &["queue"],
     &["job"],

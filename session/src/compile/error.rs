@@ -1,7 +1,8 @@
 //! Why no plan can be made of what was asked.
 
 use kobel_conf::{Category, Explain, flink::ConfError, memory::MemoryError, units::MemorySize};
-use kobel_plan::Role;
+use kobel_flink::ha::LayoutError;
+use kobel_plan::{FlinkRole, ProviderKind};
 
 use crate::words::WordError;
 
@@ -15,7 +16,7 @@ pub enum CompileError {
     #[error("the memory of a {} does not work out", role.noun())]
     Memory {
         /// Whose.
-        role: Role,
+        role: FlinkRole,
         /// Why.
         source: MemoryError,
     },
@@ -23,7 +24,7 @@ pub enum CompileError {
     #[error("a {} of {size} does not fit: this machine has {machine}", role.noun())]
     TooLarge {
         /// Whose memory.
-        role: Role,
+        role: FlinkRole,
         /// How much it is.
         size: MemorySize,
         /// How much there is.
@@ -55,23 +56,60 @@ pub enum CompileError {
         /// Why not.
         source: WordError,
     },
-    /// Standby JobManagers are asked for.
-    #[error(
-        "high-availability.type is {mode} ({origin}), and kobel does not run JobManagers with high availability yet"
-    )]
+    /// High availability of a kind that is not kobel's.
+    #[error("high-availability.type is {mode} ({origin}), and kobel's high availability is by ZooKeeper")]
     HighAvailability {
         /// What is asked for.
         mode: String,
         /// Where.
         origin: String,
     },
+    /// Something is asked for that has no meaning without high availability.
+    #[error("{what} needs high availability, and there is none")]
+    NoHighAvailability {
+        /// What.
+        what: String,
+    },
+    /// Nothing says where ZooKeeper is.
+    #[error(
+        "high-availability.type is zookeeper ({origin}), and high-availability.zookeeper.quorum is not set"
+    )]
+    NoQuorum {
+        /// Who asked for ZooKeeper.
+        origin: String,
+    },
+    /// ZooKeeper's address, or a path in it, is of no use.
+    #[error("{key} ({origin}) cannot be used")]
+    ZooKeeper {
+        /// The key.
+        key: &'static str,
+        /// Where its value came from.
+        origin: String,
+        /// Why not.
+        source: LayoutError,
+    },
+    /// The nodes have no directory in common.
+    #[error("high-availability.storageDir is not set, and YARN's nodes have no directory in common")]
+    NoStorage,
+    /// Not on this provider.
+    #[error("{what} is not for provider {provider}: {why}")]
+    NotThere {
+        /// What.
+        what: String,
+        /// Where.
+        provider: ProviderKind,
+        /// Why not.
+        why: &'static str,
+    },
     /// One port for many processes.
-    #[error("{key} ({origin}) pins one port for {count} TaskManagers of one machine")]
+    #[error("{key} ({origin}) pins one port for {count} {}s of one machine", role.noun())]
     OnePort {
         /// The key.
         key: &'static str,
         /// Where.
         origin: String,
+        /// Whose.
+        role: FlinkRole,
         /// How many would share it.
         count: u32,
     },
@@ -79,7 +117,10 @@ pub enum CompileError {
 
 impl Explain for CompileError {
     fn category(&self) -> Category {
-        Category::Environment
+        match self {
+            CompileError::NoHighAvailability { .. } => Category::Usage,
+            _ => Category::Environment,
+        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -87,16 +128,23 @@ impl Explain for CompileError {
             CompileError::Conf(e) => e.hint(),
             CompileError::Memory { source, .. } => source.hint(),
             CompileError::TooLarge { role, .. } => Some(match role {
-                Role::JobManager => "--jm-mem 1g".into(),
-                Role::TaskManager => "--tm-mem 1g".into(),
+                FlinkRole::JobManager => "--jm-mem 1g".into(),
+                FlinkRole::TaskManager => "--tm-mem 1g".into(),
             }),
             CompileError::Owned { key, .. } => Some(format!("leave out -D {key}=…")),
             CompileError::Value { key, .. } => Some(format!("-D {key}=VALUE wins over every file")),
             CompileError::Words { .. } => Some("close every quote; commands are never run".into()),
             CompileError::HighAvailability { .. } => Some(
-                "kobel start -D high-availability.type=NONE   (or remove high-availability from the file)"
+                "-D high-availability.type=zookeeper   (or none at all: -D high-availability.type=NONE)"
                     .into(),
             ),
+            CompileError::NoHighAvailability { .. } | CompileError::NoQuorum { .. } => Some(
+                "--zookeeper HOST:PORT,HOST:PORT   (or, to try it on one machine: --zookeeper embedded)"
+                    .into(),
+            ),
+            CompileError::ZooKeeper { source, .. } => source.hint(),
+            CompileError::NoStorage => Some("-D high-availability.storageDir=hdfs:///flink/ha".into()),
+            CompileError::NotThere { .. } => Some("kobel start --on local".into()),
             CompileError::OnePort { key, .. } => Some(format!("-D {key}=0")),
         }
     }

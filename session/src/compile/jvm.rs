@@ -4,7 +4,7 @@
 //! the environment stands in for the configuration's keys.
 
 use kobel_conf::flink::{FlinkConf, Origin};
-use kobel_plan::{Launch, Role};
+use kobel_plan::{FlinkRole, Launch};
 
 use super::CompileError;
 use crate::{Env, words};
@@ -56,15 +56,15 @@ pub(super) fn default_options(conf: &mut FlinkConf, java: u32) {
 
 /// All JVM options of a role.
 pub(super) fn arguments(
-    role: Role,
+    role: FlinkRole,
     memory: Vec<String>,
     conf: &FlinkConf,
     env: &Env,
 ) -> Result<Vec<String>, CompileError> {
     let options = Options { role, conf, env };
     let (name, variable) = match role {
-        Role::JobManager => ("jobmanager", "FLINK_ENV_JAVA_OPTS_JM"),
-        Role::TaskManager => ("taskmanager", "FLINK_ENV_JAVA_OPTS_TM"),
+        FlinkRole::JobManager => ("jobmanager", "FLINK_ENV_JAVA_OPTS_JM"),
+        FlinkRole::TaskManager => ("taskmanager", "FLINK_ENV_JAVA_OPTS_TM"),
     };
     let all = if conf.get_str(ALL).is_some_and(|v| !v.is_empty()) { ALL } else { ALL_BEFORE };
     // The shell expands it unquoted: it is split at white space and nothing else.
@@ -79,7 +79,7 @@ pub(super) fn arguments(
 
 /// Where the options of a role come from.
 struct Options<'a> {
-    role: Role,
+    role: FlinkRole,
     conf: &'a FlinkConf,
     env: &'a Env,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use kobel_conf::flink::{FlinkConf, Note, Origin, Release, upgrade};
 
 use super::{CompileError, Inputs};
-use crate::spec::Override;
+use crate::spec::{Override, ZooKeeperChoice};
 
 /// Keys of which one layer's choice replaces whatever a lower layer chose, because together they
 /// would contradict each other, or the lower one would win inside Flink.
@@ -92,7 +92,14 @@ fn settings(inputs: &Inputs<'_>) -> FlinkConf {
 fn flags(inputs: &Inputs<'_>) -> FlinkConf {
     let spec = inputs.spec;
     let size = |bytes: u64| kobel_conf::units::MemorySize::from_bytes(bytes).to_string();
+    let (zookeeper, quorum) = match &spec.zookeeper {
+        Some(ZooKeeperChoice::Quorum(quorum)) => (true, Some(quorum.clone())),
+        choice => (choice.is_some(), None),
+    };
     let all = [
+        ("high-availability.type", "--zookeeper", zookeeper.then(|| "zookeeper".to_string())),
+        (super::ha::QUORUM, "--zookeeper", quorum),
+        ("high-availability.cluster-id", "-z", spec.namespace.clone()),
         ("taskmanager.numberOfTaskSlots", "--slots", spec.slots.map(|n| n.to_string())),
         ("taskmanager.memory.process.size", "--tm-mem", spec.tm_memory.map(size)),
         ("jobmanager.memory.process.size", "--jm-mem", spec.jm_memory.map(size)),

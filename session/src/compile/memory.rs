@@ -7,7 +7,7 @@ use kobel_conf::{
     memory::{self, Fitted, MemoryError, Model},
     units::MemorySize,
 };
-use kobel_plan::{Role, RolePlan, Wanted};
+use kobel_plan::{FlinkRole, RolePlan, Wanted};
 
 use super::{CompileError, Inputs};
 
@@ -19,16 +19,16 @@ pub(super) struct Size {
 }
 
 /// What says how large a process is: any of these is enough for Flink to begin with.
-fn sizes(role: Role) -> &'static [&'static str] {
+fn sizes(role: FlinkRole) -> &'static [&'static str] {
     match role {
-        Role::JobManager => &[
+        FlinkRole::JobManager => &[
             "jobmanager.memory.process.size",
             "jobmanager.memory.flink.size",
             "jobmanager.memory.heap.size",
             "jobmanager.heap.size",
             "jobmanager.heap.mb",
         ],
-        Role::TaskManager => &[
+        FlinkRole::TaskManager => &[
             "taskmanager.memory.process.size",
             "taskmanager.memory.flink.size",
             "taskmanager.memory.task.heap.size",
@@ -39,10 +39,10 @@ fn sizes(role: Role) -> &'static [&'static str] {
 }
 
 /// The size in Flink's stock `config.yaml`, for a configuration that has none.
-fn stock(role: Role) -> (&'static str, &'static str) {
+fn stock(role: FlinkRole) -> (&'static str, &'static str) {
     match role {
-        Role::JobManager => ("jobmanager.memory.process.size", "1600m"),
-        Role::TaskManager => ("taskmanager.memory.process.size", "1728m"),
+        FlinkRole::JobManager => ("jobmanager.memory.process.size", "1600m"),
+        FlinkRole::TaskManager => ("taskmanager.memory.process.size", "1728m"),
     }
 }
 
@@ -51,8 +51,8 @@ pub(crate) const AGENT: MemorySize = MemorySize::from_mib(64);
 
 /// A JobManager's size is its container's, of which the agent has its part.
 pub(super) fn leave_room_for_agent(conf: &mut FlinkConf) {
-    let (key, default) = stock(Role::JobManager);
-    if !sizes(Role::JobManager).iter().any(|key| conf.contains(key)) {
+    let (key, default) = stock(FlinkRole::JobManager);
+    if !sizes(FlinkRole::JobManager).iter().any(|key| conf.contains(key)) {
         conf.set(key, default, Origin::Default);
     }
     let Some((entry, total)) =
@@ -65,7 +65,7 @@ pub(super) fn leave_room_for_agent(conf: &mut FlinkConf) {
 }
 
 pub(super) fn of_role(
-    role: Role,
+    role: FlinkRole,
     flink_major: u32,
     conf: &mut FlinkConf,
     notes: &mut Vec<String>,
@@ -91,12 +91,12 @@ pub(super) fn of_role(
         map.extend(fitted.conf);
     }
     match role {
-        Role::JobManager => memory::job_manager(&map, model).map(|m| Size {
+        FlinkRole::JobManager => memory::job_manager(&map, model).map(|m| Size {
             process_bytes: m.total().bytes(),
             jvm_args: m.jvm_args(),
             conf: m.dynamic_configs(),
         }),
-        Role::TaskManager => memory::task_manager(&map, model).map(|m| Size {
+        FlinkRole::TaskManager => memory::task_manager(&map, model).map(|m| Size {
             process_bytes: m.total().bytes(),
             jvm_args: m.jvm_args(),
             conf: m.dynamic_configs(),
@@ -105,10 +105,10 @@ pub(super) fn of_role(
     .map_err(failed)
 }
 
-fn fit(role: Role, total: MemorySize, conf: &memory::Conf, model: Model) -> Result<Fitted, MemoryError> {
+fn fit(role: FlinkRole, total: MemorySize, conf: &memory::Conf, model: Model) -> Result<Fitted, MemoryError> {
     match role {
-        Role::JobManager => memory::fit_job_manager(total, conf, model),
-        Role::TaskManager => memory::fit_task_manager(total, conf, model),
+        FlinkRole::JobManager => memory::fit_job_manager(total, conf, model),
+        FlinkRole::TaskManager => memory::fit_task_manager(total, conf, model),
     }
 }
 
@@ -123,8 +123,8 @@ pub(super) fn check_machine(
 ) -> Result<(), CompileError> {
     let Some(machine) = inputs.machine_memory else { return Ok(()) };
     let roles = [
-        (Role::JobManager, wanted.job_managers, job_manager),
-        (Role::TaskManager, wanted.task_managers, task_manager),
+        (FlinkRole::JobManager, wanted.job_managers, job_manager),
+        (FlinkRole::TaskManager, wanted.task_managers, task_manager),
     ];
     let mut sum = 0u64;
     for (role, count, plan) in roles {

@@ -2,6 +2,7 @@
 //! had to be looked up is in [`Inputs`].
 
 mod error;
+mod ha;
 mod jvm;
 mod layers;
 mod memory;
@@ -11,16 +12,18 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use kobel_conf::{
     flink::{FlinkConf, Loaded, Origin, Release},
+    ha::HaTimings,
     settings::Settings,
 };
 use kobel_plan::{
-    API_VERSION, ClusterKind, ClusterPlan, FlinkHome, HadoopPlan, JavaHome, ProviderKind, Role, RolePlan,
-    Wanted,
+    API_VERSION, ClusterKind, ClusterPlan, FlinkHome, FlinkRole, HadoopPlan, JavaHome, ProviderKind,
+    RolePlan, Wanted,
 };
 
 use crate::{Env, spec::ClusterSpec, yarn::Cargo};
 
 pub use error::CompileError;
+pub(crate) use ha::scheme;
 pub(crate) use memory::AGENT;
 
 /// Everything a plan is made of.
@@ -44,6 +47,8 @@ pub struct Inputs<'a> {
     pub hadoop: HadoopPlan,
     /// Where logs go unless the configuration moves them.
     pub log_dir: PathBuf,
+    /// Where clusters with high availability keep their data unless the configuration moves them.
+    pub ha_dir: PathBuf,
     /// The machine's memory in bytes, where workers are processes of it and it is known.
     pub machine_memory: Option<u64>,
 }
@@ -57,6 +62,8 @@ pub struct Compiled {
     pub notes: Vec<String>,
     /// The effective configuration with the origin of each value.
     pub conf: FlinkConf,
+    /// How quickly Flink's parts notice each other's end, of a cluster with high availability.
+    pub timings: Option<HaTimings>,
     /// What goes to YARN's nodes with the plan, of a cluster there.
     pub cargo: Option<Cargo>,
 }
@@ -95,7 +102,11 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
     let version = &inputs.flink.version;
     let release = Release { major: version.major, minor: version.minor };
     let mut conf = layers::merge(&inputs, release, &mut notes)?;
-    refuse_high_availability(&conf)?;
+    // Before what kobel sets otherwise: its heartbeats belong together with ZooKeeper's.
+    let (ha, timings) = match ha::decide(&inputs, &mut conf, &mut notes)? {
+        Some(decided) => (Some(decided.plan), Some(decided.timings)),
+        None => (None, None),
+    };
     for (key, value, why) in OVERLAY {
         conf.set_default(key, value, Origin::Kobel(why));
     }
@@ -111,9 +122,12 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
     }
     network::defaults(&mut conf);
     network::check_pins(&conf, wanted)?;
-    let (front, rpc_port) = (network::front(&conf)?, network::rpc_port(&conf, inputs.spec.provider)?);
-    let job_manager = role(&inputs, Role::JobManager, &mut conf, &mut notes)?;
-    let task_manager = role(&inputs, Role::TaskManager, &mut conf, &mut notes)?;
+    let (front, mut rpc_port) = (network::front(&conf)?, network::rpc_port(&conf, inputs.spec.provider)?);
+    if ha.is_some() && inputs.spec.provider == ProviderKind::Local {
+        rpc_port = ha::rpc_port(&conf, rpc_port, &mut notes);
+    }
+    let job_manager = role(&inputs, FlinkRole::JobManager, &mut conf, &mut notes)?;
+    let task_manager = role(&inputs, FlinkRole::TaskManager, &mut conf, &mut notes)?;
     memory::check_machine(&inputs, wanted, &job_manager, &task_manager, &mut notes)?;
     let rpc_address = network::rpc_address(&conf);
     let plan = ClusterPlan {
@@ -135,9 +149,10 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
         rpc_port,
         flink: inputs.flink,
         java: inputs.java,
+        ha,
         yarn: None,
     };
-    Ok(Compiled { plan, notes, conf, cargo: None })
+    Ok(Compiled { plan, notes, conf, timings, cargo: None })
 }
 
 /// A program's main runs in the JobManager: its `System.exit` must not end the session. Flink stops
@@ -151,20 +166,9 @@ fn intercept_exit(conf: &mut FlinkConf, java: u32, notes: &mut Vec<String>) {
     }
 }
 
-/// Flink's key for high availability, and the one until 1.16.
-const HIGH_AVAILABILITY: [&str; 2] = ["high-availability.type", "high-availability"];
-
-fn refuse_high_availability(conf: &FlinkConf) -> Result<(), CompileError> {
-    let Some(entry) = HIGH_AVAILABILITY.iter().find_map(|key| conf.get(key)) else { return Ok(()) };
-    if entry.value.is_empty() || entry.value.eq_ignore_ascii_case("none") {
-        return Ok(());
-    }
-    Err(CompileError::HighAvailability { mode: entry.value.clone(), origin: entry.origin.to_string() })
-}
-
 fn role(
     inputs: &Inputs<'_>,
-    role: Role,
+    role: FlinkRole,
     conf: &mut FlinkConf,
     notes: &mut Vec<String>,
 ) -> Result<RolePlan, CompileError> {
@@ -177,10 +181,10 @@ fn role(
 }
 
 /// `containerized.master.env.NAME` and its kin of TaskManagers, above where Hadoop's files are.
-fn role_env(role: Role, env: Option<&Env>, conf: &FlinkConf) -> BTreeMap<String, String> {
+fn role_env(role: FlinkRole, env: Option<&Env>, conf: &FlinkConf) -> BTreeMap<String, String> {
     let prefix = match role {
-        Role::JobManager => "containerized.master.env.",
-        Role::TaskManager => "containerized.taskmanager.env.",
+        FlinkRole::JobManager => "containerized.master.env.",
+        FlinkRole::TaskManager => "containerized.taskmanager.env.",
     };
     let hadoop = HADOOP.into_iter().filter_map(|(name, key)| {
         let value = env?.get(name).or_else(|| conf.get_str(key))?;

@@ -2,7 +2,7 @@
 //! of is the front; Flink's own REST server stands behind it.
 
 use kobel_conf::flink::{FlinkConf, Origin};
-use kobel_plan::{FrontPlan, Launch, PortChoice, ProviderKind, Wanted};
+use kobel_plan::{FlinkRole, FrontPlan, Launch, PortChoice, ProviderKind, Wanted};
 
 use super::CompileError;
 
@@ -69,7 +69,7 @@ fn is_loopback(host: &str) -> bool {
     host == LOCALHOST || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn value<'a>(conf: &'a FlinkConf, key: &str) -> Option<&'a str> {
+pub(super) fn value<'a>(conf: &'a FlinkConf, key: &str) -> Option<&'a str> {
     conf.get_str(key).map(str::trim).filter(|v| !v.is_empty())
 }
 
@@ -160,7 +160,8 @@ pub(super) fn check_pins(conf: &FlinkConf, wanted: Wanted) -> Result<(), Compile
         let pinned = value(conf, key).and_then(port).is_some_and(|port| port != 0);
         if let Some(entry) = conf.get(key).filter(|_| pinned && wanted.task_managers > 1) {
             let origin = entry.origin.to_string();
-            return Err(CompileError::OnePort { key, origin, count: wanted.task_managers });
+            let (role, count) = (FlinkRole::TaskManager, wanted.task_managers);
+            return Err(CompileError::OnePort { key, origin, role, count });
         }
     }
     Ok(())

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod ha;
+
 const STOCK: &[(&str, &str)] =
     &[("jobmanager.memory.process.size", "1600m"), ("taskmanager.memory.process.size", "1728m")];
 
@@ -62,6 +64,7 @@ impl Case {
             java: JavaHome { home: "/java".into(), version: 17 },
             hadoop: HadoopPlan::default(),
             log_dir: "/state/log".into(),
+            ha_dir: "/state/ha".into(),
             machine_memory: self.machine,
         })
     }
@@ -153,7 +156,7 @@ fn a_small_task_manager_is_fitted_and_told() {
 fn what_cannot_be_met_fails_before_anything_starts() {
     let mut tiny = Case::new(STOCK);
     tiny.spec.tm_memory = Some(100 << 20);
-    assert!(matches!(error(tiny), CompileError::Memory { role: Role::TaskManager, .. }));
+    assert!(matches!(error(tiny), CompileError::Memory { role: FlinkRole::TaskManager, .. }));
     let mut large = Case { machine: Some(4 << 30), ..Case::new(STOCK) };
     large.spec.tm_memory = Some(5 << 30);
     let error = error(large);
@@ -169,18 +172,6 @@ fn keys_that_only_kobel_can_fill_are_refused_or_left_out() {
     let compiled = Case::new(&[("taskmanager.resource-id", "x"), STOCK[0], STOCK[1]]).compile().unwrap();
     assert!(!compiled.plan.conf.contains_key("taskmanager.resource-id"));
     assert!(compiled.notes.iter().any(|n| n.contains("left out")), "{:?}", compiled.notes);
-}
-
-#[test]
-fn high_availability_is_refused_by_name_and_none_is_none() {
-    for key in ["high-availability", "high-availability.type", "recovery.mode"] {
-        let refused = error(Case::new(&[(key, "zookeeper"), STOCK[0], STOCK[1]]));
-        let text = refused.to_string();
-        assert!(text.contains("zookeeper") && text.contains("conf/config.yaml"), "{text}");
-        assert!(refused.hint().unwrap().contains("high-availability.type=NONE"));
-    }
-    let file = [("high-availability", "zookeeper"), STOCK[0], STOCK[1]];
-    Case::new(&file).with(&["high-availability.type=NONE"]).plan();
 }
 
 #[test]
@@ -222,7 +213,7 @@ fn a_port_that_is_no_default_is_a_pin() {
     assert_eq!(by_flag, PortChoice::Pinned { from: 9000, to: 9000 });
     let mut two = Case::new(STOCK).with(&["taskmanager.data.port=9001"]);
     two.spec.task_managers = Some(2);
-    assert!(matches!(error(two), CompileError::OnePort { count: 2, .. }));
+    assert!(matches!(error(two), CompileError::OnePort { role: FlinkRole::TaskManager, count: 2, .. }));
 }
 
 #[test]

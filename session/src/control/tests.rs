@@ -39,7 +39,7 @@ async fn requests_reach_a_socket_with_a_long_path() {
         .route(
             api::STOP,
             post(async |Json(r): Json<StopRequest>| {
-                assert_eq!(r, StopRequest { grace_ms: 0, by: StopCause::Kill });
+                assert_eq!(r, StopRequest::new(StopCause::Kill, Duration::ZERO));
                 (StatusCode::ACCEPTED, Json(json!({})))
             }),
         )
@@ -94,7 +94,7 @@ async fn a_stream_that_ends_in_the_middle_is_no_status() {
 async fn a_dead_agent_is_unreachable_at_once() {
     let (control, dir, mut agent) = agent(Router::new()).await;
     agent.shutdown().await;
-    let error = control.stop(Duration::from_secs(1), StopCause::Stop).await.unwrap_err();
+    let error = control.stop(&StopRequest::new(StopCause::Stop, Duration::from_secs(1))).await.unwrap_err();
     assert!(matches!(error, ControlError::Unreachable(_)), "{error}");
     assert_eq!(error.category(), Category::NotReady);
     let gone = Control::open(&ClusterDir::new(dir.path().join("none"))).unwrap_err();

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use kobel_flink::launch::cds;
-use kobel_plan::{ClusterPlan, Role};
+use kobel_plan::{ClusterPlan, FlinkRole};
 
 use super::{Bin, GcError, Kind, Running, Source, entries, hold, idle, name};
 use crate::{Context, train};
@@ -55,7 +55,7 @@ impl Archives<'_> {
             return Ok(());
         };
         let misfit = misfit(base, dir);
-        let none = [Role::JobManager, Role::TaskManager]
+        let none = [FlinkRole::JobManager, FlinkRole::TaskManager]
             .iter()
             .all(|role| !dir.join(cds::archive_name(*role)).exists());
         let verdict = match misfit {

@@ -70,6 +70,7 @@ impl Place {
             java: JavaHome { home: "/java".into(), version: 17 },
             hadoop,
             log_dir: "/log".into(),
+            ha_dir: "/ha".into(),
             machine_memory: None,
         })
         .unwrap();

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use kobel_conf::{Category, Explain};
-use kobel_flink::{FlinkRest, RestError, rest::JobState};
+use kobel_flink::{RestError, rest::JobState};
 use kobel_plan::JobId;
 use tokio::time::Instant;
+
+use super::{Target, Written, follow::ended};
 
 /// Between two looks at the state of a job that is being cancelled.
 const LOOK: Duration = Duration::from_millis(100);
@@ -65,22 +67,35 @@ impl Explain for CancelError {
 }
 
 /// Cancels the job and waits until it is over. Returns how it ended: a job may finish or fail
-/// before the cancelling reaches it.
-pub async fn cancel(rest: &FlinkRest, job: JobId, within: Duration) -> Result<JobState, CancelError> {
+/// before the cancelling reaches it. A leader that is lost meanwhile takes the cancelling along: the next one is asked
+/// again.
+pub async fn cancel(target: &Target, job: JobId, within: Duration) -> Result<JobState, CancelError> {
     let deadline = Instant::now() + within;
     let failed = |source| match source {
         source @ RestError::NotFound { .. } => CancelError::NoSuchJob { job, source },
         source => CancelError::Rest { job, source },
     };
-    let state = rest.job_state(job).await.map_err(failed)?;
+    let state = target.ask(async |rest| rest.job_state(job).await).await.map_err(failed)?;
     if state.is_terminal() {
         return Err(CancelError::Over { job, state });
     }
-    rest.cancel_job(job).await.map_err(failed)?;
+    target.ask(async |rest| rest.cancel_job(job).await).await.map_err(failed)?;
     loop {
-        let state = rest.job_state(job).await.map_err(failed)?;
-        if state.is_terminal() {
-            return Ok(state);
+        let state = match target.ask(async |rest| rest.job_state(job).await).await {
+            Ok(state) => state,
+            // It ended while another one led.
+            Err(source) => match target.written(job).await {
+                Written::Down(result) => return Ok(result.end.into()),
+                Written::NotYet | Written::Nowhere => return Err(failed(source)),
+            },
+        };
+        if state.is_terminal()
+            && let Some(ended) = ended(target, job, state).await
+        {
+            return Ok(ended.state);
+        }
+        if target.fails_over() && state != JobState::Cancelling {
+            target.ask(async |rest| rest.cancel_job(job).await).await.map_err(failed)?;
         }
         if Instant::now() >= deadline {
             return Err(CancelError::Timeout { job, state, after: within });

@@ -5,12 +5,12 @@ use std::time::Duration;
 use kobel_conf::{Category, Explain};
 use kobel_flink::{
     FlinkRest, RestError,
-    rest::{Failure, JobState, TaskCounts},
+    rest::{Failure, JobResult, JobState, TaskCounts},
 };
 use kobel_plan::JobId;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::{Target, output::Output};
+use super::{LEADERLESS, Target, Written, output::Output};
 
 /// Between two questions for the state, the shortest time: a short job's end is seen as it happens.
 /// `/jobs/:id/status` is not cached by Flink.
@@ -25,8 +25,10 @@ const LINES: Duration = Duration::from_millis(200);
 const DETAILS: Duration = Duration::from_secs(1);
 /// Between two questions for the result of a job that is over.
 const RESULT: Duration = Duration::from_millis(50);
-/// How long the cluster may not answer, as while a JobManager is replaced.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a job that is over may have no result.
+const NO_RESULT: Duration = Duration::from_secs(5);
+/// For so long a leader must say that it does not know a job, where it may have become the leader just now.
+const UNKNOWN: Duration = Duration::from_secs(3);
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,36 +105,91 @@ impl Explain for FollowError {
 pub async fn follow(
     target: &Target,
     job: JobId,
-    mut output: Option<Output>,
+    output: Option<Output>,
     on_news: &mut dyn FnMut(News),
 ) -> Result<JobEnded, FollowError> {
-    let rest = &target.rest;
     let began = Instant::now();
-    let (mut details_at, mut lines_at, mut answered_at) = (began + LINES, began + LINES, began);
-    let state = loop {
-        match rest.job_state(job).await {
-            Ok(state) if state.is_terminal() => break state,
-            Ok(state) => {
-                answered_at = Instant::now();
-                if answered_at >= details_at {
-                    details_at = answered_at + DETAILS;
-                    tell_progress(rest, job, state, on_news).await;
-                }
-                if let Some(output) = output.as_mut().filter(|_| answered_at >= lines_at) {
-                    lines_at = answered_at + LINES;
-                    output.poll(rest, job, on_news).await;
-                }
-            }
-            Err(source @ RestError::NotFound { .. }) => return Err(FollowError::NoSuchJob { job, source }),
-            Err(source) if answered_at.elapsed() > PATIENCE => return Err(FollowError::Lost { job, source }),
-            Err(error) => tracing::debug!(%job, %error, "state unknown for the moment"),
-        }
-        tokio::time::sleep((began.elapsed() / PART).clamp(SHORTEST, LONGEST)).await;
+    let mut following = Following {
+        target,
+        job,
+        output,
+        began,
+        answered_at: began,
+        unknown_since: None,
+        details_at: began + LINES,
+        lines_at: began + LINES,
     };
-    if let Some(output) = output {
-        output.finish(rest, job, on_news).await;
+    let ended = loop {
+        let seen = match target.rest.job_state(job).await {
+            Ok(state) if state.is_terminal() => ended(target, job, state).await,
+            Ok(state) => {
+                following.goes_on(state, on_news).await;
+                None
+            }
+            Err(error) => following.no_state(error).await?,
+        };
+        if let Some(ended) = seen {
+            break ended;
+        }
+        sleep((began.elapsed() / PART).clamp(SHORTEST, LONGEST)).await;
+    };
+    if let Some(output) = following.output {
+        output.finish(&target.rest, job, on_news).await;
     }
-    ended(rest, job, state).await
+    Ok(ended)
+}
+
+/// A job on its way.
+struct Following<'a> {
+    target: &'a Target,
+    job: JobId,
+    output: Option<Output>,
+    began: Instant,
+    /// When the cluster told of it last.
+    answered_at: Instant,
+    /// Since when whoever leads does not know it.
+    unknown_since: Option<Instant>,
+    details_at: Instant,
+    lines_at: Instant,
+}
+
+impl Following<'_> {
+    async fn goes_on(&mut self, state: JobState, on_news: &mut dyn FnMut(News)) {
+        let (rest, now) = (&self.target.rest, Instant::now());
+        (self.answered_at, self.unknown_since) = (now, None);
+        if now >= self.details_at {
+            self.details_at = now + DETAILS;
+            tell_progress(rest, self.job, state, on_news).await;
+        }
+        if let Some(output) = self.output.as_mut().filter(|_| now >= self.lines_at) {
+            self.lines_at = now + LINES;
+            output.poll(rest, self.job, on_news).await;
+        }
+    }
+
+    /// The leader does not tell: it is gone, or it never knew this job, which ended while another one led. A leader
+    /// answers when it has recovered the jobs that had not ended.
+    async fn no_state(&mut self, error: RestError) -> Result<Option<JobEnded>, FollowError> {
+        let Self { target, job, .. } = *self;
+        if let Written::Down(result) = target.written(job).await {
+            return Ok(Some(JobEnded::by(job, result)));
+        }
+        if let RestError::NotFound { .. } = error {
+            let now = Instant::now();
+            let since = *self.unknown_since.get_or_insert(now);
+            self.answered_at = now;
+            if !target.fails_over() || since.elapsed() >= UNKNOWN {
+                return Err(FollowError::NoSuchJob { job, source: error });
+            }
+        } else {
+            self.unknown_since = None;
+            if self.answered_at.elapsed() > LEADERLESS {
+                return Err(FollowError::Lost { job, source: error });
+            }
+        }
+        tracing::debug!(%job, %error, since = ?self.began.elapsed(), "state unknown for the moment");
+        Ok(None)
+    }
 }
 
 async fn tell_progress(rest: &FlinkRest, job: JobId, state: JobState, on_news: &mut dyn FnMut(News)) {
@@ -142,24 +199,44 @@ async fn tell_progress(rest: &FlinkRest, job: JobId, state: JobState, on_news: &
     }
 }
 
-/// The result of a job in a terminal state. The result may lag behind the state by a moment, and a
-/// JobManager that ends with its job takes it along: then only the state is known.
-async fn ended(rest: &FlinkRest, job: JobId, state: JobState) -> Result<JobEnded, FollowError> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+impl JobEnded {
+    fn by(job: JobId, result: JobResult) -> Self {
+        let JobResult { end, net_runtime, failure } = result;
+        Self { job, state: end.into(), net_runtime: Some(net_runtime), failure }
+    }
+}
+
+/// The end of a job in a terminal state; none if it runs again: its leader was lost before the end was written down.
+///
+/// The result may lag behind the state by a moment, and a JobManager that ends with its job takes it along: then only
+/// the state is known.
+pub(super) async fn ended(target: &Target, job: JobId, state: JobState) -> Option<JobEnded> {
+    let deadline = Instant::now() + NO_RESULT;
     let result = loop {
-        match rest.job_result(job).await {
-            Ok(Some(result)) => break Some(result),
-            Ok(None) if Instant::now() < deadline => tokio::time::sleep(RESULT).await,
-            Ok(None) => break None,
-            Err(error) => {
-                tracing::debug!(%job, %error, "no result");
-                break None;
+        match target.written(job).await {
+            Written::Down(result) => return Some(JobEnded::by(job, result)),
+            Written::Nowhere => match target.rest.job_result(job).await {
+                Ok(Some(result)) => break Some(result),
+                Err(error) if !target.fails_over() => {
+                    tracing::debug!(%job, %error, "no result");
+                    break None;
+                }
+                Ok(None) | Err(_) => {}
+            },
+            Written::NotYet => {
+                if target.rest.job_state(job).await.is_ok_and(|state| !state.is_terminal()) {
+                    return None;
+                }
             }
         }
+        if Instant::now() >= deadline {
+            break target.rest.job_result(job).await.ok().flatten();
+        }
+        sleep(RESULT).await;
     };
     let mut failure = result.as_ref().and_then(|r| r.failure.clone());
     if state == JobState::Failed && failure.is_none() {
-        failure = rest.job_failure(job).await.ok().flatten();
+        failure = target.rest.job_failure(job).await.ok().flatten();
     }
-    Ok(JobEnded { job, state, net_runtime: result.map(|r| r.net_runtime), failure })
+    Some(JobEnded { job, state, net_runtime: result.map(|r| r.net_runtime), failure })
 }

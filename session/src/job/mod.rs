@@ -8,11 +8,14 @@ mod output;
 mod savepoint;
 mod submit;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use kobel_conf::{Category, Explain};
-use kobel_flink::{FlinkRest, RestError};
+use kobel_flink::{FlinkRest, RestError, rest::JobResult};
 use kobel_plan::{ClusterName, ClusterState, JobId, Status};
+use tokio::time::{Instant, sleep};
+
+use crate::control::{Control, ControlError};
 
 pub use cancel::{CancelError, cancel};
 pub use follow::{FollowError, JobEnded, News, Progress, follow};
@@ -29,7 +32,25 @@ pub struct Target {
     pub rest: FlinkRest,
     /// Its logs, where they can be read from here.
     pub log_dir: PathBuf,
+    /// With high availability, who knows of jobs that the leader does not know any more.
+    pub agent: Option<Control>,
 }
+
+/// What is known of a job's end beside what the leader says.
+#[derive(Debug)]
+enum Written {
+    /// Flink has written it down: so it stays, whoever leads.
+    Down(JobResult),
+    /// It has not, or cannot be asked at the moment.
+    NotYet,
+    /// Nobody can tell.
+    Nowhere,
+}
+
+/// How long a cluster with high availability may be without a leader that answers.
+const LEADERLESS: Duration = Duration::from_secs(60);
+/// Between two questions to a cluster without one.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// A cluster that cannot take jobs now.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +107,57 @@ impl Target {
         };
         let rest = FlinkRest::new(url)
             .map_err(|source| TargetError::Address { name: status.name.clone(), source })?;
-        Ok(Self { rest, log_dir: status.log_dir.clone() })
+        // An address that Flink can be asked at is one for the agent, too.
+        let agent = status.ha.as_ref().and_then(|_| Control::at(rest.address()).ok());
+        Ok(Self { rest, log_dir: status.log_dir.clone(), agent })
+    }
+
+    /// Whether another JobManager takes over when the leader is lost.
+    fn fails_over(&self) -> bool {
+        self.agent.is_some()
+    }
+
+    /// Waits for a leader, where another one comes after one that is lost.
+    pub async fn wait_for_leader(&self) -> Result<(), RestError> {
+        match self.fails_over() {
+            true => self.ask(async |rest| rest.overview().await).await.map(drop),
+            false => Ok(()),
+        }
+    }
+
+    /// What the cluster says to a question that may be asked twice. Where another leader comes after one that is
+    /// lost, it is waited for.
+    async fn ask<T>(
+        &self,
+        question: impl AsyncFn(&FlinkRest) -> Result<T, RestError>,
+    ) -> Result<T, RestError> {
+        let deadline = Instant::now() + LEADERLESS;
+        loop {
+            match question(&self.rest).await {
+                Err(error) if self.fails_over() && error.is_passing() && Instant::now() < deadline => {
+                    tracing::debug!(%error, "no leader answers");
+                    sleep(AGAIN).await;
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    /// What Flink wrote down of a job's end.
+    async fn written(&self, job: JobId) -> Written {
+        let Some(agent) = &self.agent else { return Written::Nowhere };
+        match agent.job_result(job).await {
+            Ok(Some(result)) => Written::Down(result),
+            Ok(None) => Written::NotYet,
+            Err(ControlError::Refused { why, .. }) => {
+                tracing::debug!(%job, why, "results of jobs cannot be read");
+                Written::Nowhere
+            }
+            Err(error) => {
+                tracing::debug!(%job, %error, "the agent does not answer");
+                Written::NotYet
+            }
+        }
     }
 }
 
@@ -97,5 +168,7 @@ pub fn random_job_id() -> Result<JobId, std::io::Error> {
     Ok(JobId::from_bytes(bytes))
 }
 
+#[cfg(test)]
+mod failover_tests;
 #[cfg(test)]
 mod tests;

@@ -31,17 +31,20 @@ pub struct Output {
     task_managers: BTreeSet<String>,
     next_look: Instant,
     told_shared: bool,
+    /// What [`Self::alone`] came to last.
+    was_alone: bool,
 }
 
 impl Output {
     /// To be made before the submit: what is in the files now is not the job's.
     pub async fn before_submit(rest: &FlinkRest, log_dir: impl Into<PathBuf>) -> std::io::Result<Self> {
         let log_dir = log_dir.into();
-        let files = out_files(&log_dir)?;
+        let (files, before) = (out_files(&log_dir)?, rest.overview().await.ok());
         Ok(Self {
             files: files.into_iter().map(|f| (f.clone(), Growing::from_end(f.path))).collect(),
             log_dir,
-            before: rest.overview().await.ok(),
+            was_alone: before.as_ref().is_some_and(|before| before.jobs_running == 0),
+            before,
             task_managers: BTreeSet::new(),
             next_look: Instant::now(),
             told_shared: false,
@@ -84,12 +87,15 @@ impl Output {
 
     /// Whether no other job can have printed since the submit: none ran before it, and none but it
     /// came after. Then every new line is the job's, without asking where it runs.
-    async fn alone(&self, rest: &FlinkRest) -> bool {
+    ///
+    /// A leader that came after one that was lost has forgotten the jobs that had ended; while there is none, the
+    /// last answer holds.
+    async fn alone(&mut self, rest: &FlinkRest) -> bool {
         let all = |o: &Overview| o.jobs_running + o.jobs_finished + o.jobs_cancelled + o.jobs_failed;
-        match (&self.before, rest.overview().await) {
-            (Some(before), Ok(now)) => before.jobs_running == 0 && all(&now) <= all(before) + 1,
-            _ => false,
+        if let (Some(before), Ok(now)) = (&self.before, rest.overview().await) {
+            self.was_alone = before.jobs_running == 0 && all(&now) <= all(before) + 1;
         }
+        self.was_alone
     }
 
     /// Asks which TaskManagers run the job; those that did once stay in the list.

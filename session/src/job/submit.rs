@@ -14,9 +14,12 @@ use kobel_flink::{
     rest::{ClaimMode, JarId, RunRequest},
 };
 use kobel_plan::JobId;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::jar::{JarError, JarFile};
+use super::{
+    AGAIN, LEADERLESS, Target,
+    jar::{JarError, JarFile},
+};
 
 /// How long `main` may take to put its job together.
 const MAIN: Duration = Duration::from_secs(600);
@@ -139,6 +142,17 @@ impl SubmitError {
         }
     }
 
+    /// Whether there was no leader for it, or one that did not have the jar.
+    fn came_to_no_leader(&self) -> bool {
+        match self {
+            SubmitError::Upload { source, .. } => source.is_passing(),
+            SubmitError::NotApplied { source, .. } => {
+                source.is_passing() || matches!(source, RestError::NotFound { .. })
+            }
+            _ => false,
+        }
+    }
+
     /// All that Flink said about a failed program, Java's trace included.
     pub fn trace(&self) -> Option<&str> {
         match self {
@@ -173,13 +187,24 @@ impl Explain for SubmitError {
 /// Checks the jar, sends it, runs it once, and tells what came of it. The jar is taken away from
 /// the cluster again: Flink ships a copy of its own to the TaskManagers. The job gets the caller's
 /// id, so that the caller knows it however this ends.
+///
+/// A leader that is lost before it runs the program takes the jar along: with high availability the next one gets both.
 pub async fn submit(
-    rest: &FlinkRest,
+    target: &Target,
     job: JobId,
     request: &JobRequest,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Outcome, SubmitError> {
-    submit_settling(rest, job, request, SETTLE, on_stage).await
+    let deadline = Instant::now() + LEADERLESS;
+    loop {
+        match submit_settling(&target.rest, job, request, SETTLE, on_stage).await {
+            Err(error) if target.fails_over() && error.came_to_no_leader() && Instant::now() < deadline => {
+                tracing::debug!(%job, %error, "the program did not get to a leader");
+                sleep(AGAIN).await;
+            }
+            settled => return settled,
+        }
+    }
 }
 
 /// The same with another patience for lost replies.

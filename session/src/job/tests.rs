@@ -224,7 +224,8 @@ async fn a_cluster_that_is_not_there_has_no_job() {
     let dir = tempfile::tempdir().unwrap();
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let rest = FlinkRest::new(&format!("http://{address}")).unwrap();
-    let error = submit(&rest, our_id(), &request(&dir), &mut |_| {}).await.unwrap_err();
+    let target = Target { rest, log_dir: dir.path().into(), agent: None };
+    let error = submit(&target, our_id(), &request(&dir), &mut |_| {}).await.unwrap_err();
     assert_eq!((error.effect(), error.category()), (Effect::NotApplied, Category::NotReady));
 }
 
@@ -233,7 +234,7 @@ async fn a_followed_job_ends_when_flink_says_so() {
     let states = vec!["CREATED", "RUNNING", "RUNNING", "FINISHED"];
     let (_, flink, _) = submitted(Script { reply: None, job_exists: true, states }).await;
     let dir = tempfile::tempdir().unwrap();
-    let target = Target { rest: flink.rest.clone(), log_dir: dir.path().into() };
+    let target = Target { rest: flink.rest.clone(), log_dir: dir.path().into(), agent: None };
     let job = sent_id(&flink.seen);
     let ended = follow(&target, job, None, &mut |_| {}).await.unwrap();
     assert_eq!((ended.state, ended.net_runtime), (kobel_flink::rest::JobState::Finished, Some(42)));
@@ -255,7 +256,8 @@ async fn a_jar_for_which_there_is_no_room_is_refused_before_it_is_sent() {
     let flink = Scripted::start(script).await;
     let request = JobRequest { jar: path, kept_in: Some(dir.path().into()), ..Default::default() };
     let mut stages = 0;
-    let error = submit(&flink.rest, our_id(), &request, &mut |_| stages += 1).await.unwrap_err();
+    let target = Target { rest: flink.rest.clone(), log_dir: dir.path().into(), agent: None };
+    let error = submit(&target, our_id(), &request, &mut |_| stages += 1).await.unwrap_err();
     assert!(matches!(error, SubmitError::Jar(JarError::NoRoom { .. })), "{error}");
     assert_eq!((error.category(), error.effect()), (Category::Environment, Effect::NotApplied));
     assert_eq!((stages, flink.seen.lock().unwrap().runs.len()), (0, 0), "nothing is sent");

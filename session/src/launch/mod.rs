@@ -9,7 +9,10 @@ use std::{
 };
 
 use kobel_conf::{Category, Explain};
-use kobel_plan::{ClusterName, Status, api::StopCause};
+use kobel_plan::{
+    ClusterName, Status,
+    api::{StopCause, StopRequest},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -189,22 +192,17 @@ const OVERHEAD: Duration = Duration::from_secs(15);
 
 /// Ends a cluster and waits until nothing of it runs; an agent that died is started again first, so
 /// that it finds the workers it left. A cluster that is over already stays as it is.
-pub async fn end(
-    agent: &Path,
-    cluster: &Cluster,
-    grace: Duration,
-    by: StopCause,
-) -> Result<Status, EndError> {
+pub async fn end(agent: &Path, cluster: &Cluster, request: StopRequest) -> Result<Status, EndError> {
     if let Some(application) = Application::of(&cluster.dir)? {
-        return Box::pin(yarn::end(cluster, &application, grace, by)).await;
+        return Box::pin(yarn::end(cluster, &application, request)).await;
     }
     let name = cluster.name.clone();
     revive(agent, cluster).await.map_err(|source| EndError::Revive { name, source })?;
     if !cluster.agent_lives()? {
         return Ok(cluster.status().await?);
     }
-    ask_to_end(cluster, grace, by).await?;
-    let within = grace.saturating_add(OVERHEAD);
+    ask_to_end(cluster, &request).await?;
+    let within = request.grace().saturating_add(OVERHEAD);
     let deadline = Instant::now() + within;
     while cluster.agent_lives()? {
         if Instant::now() >= deadline {
@@ -216,12 +214,12 @@ pub async fn end(
 }
 
 /// Tells the agent; one that is only starting may not listen yet.
-async fn ask_to_end(cluster: &Cluster, grace: Duration, by: StopCause) -> Result<(), EndError> {
+async fn ask_to_end(cluster: &Cluster, request: &StopRequest) -> Result<(), EndError> {
     let failed = |source| EndError::Control { name: cluster.name.clone(), source };
     let control = Control::open(&cluster.dir).map_err(failed)?;
     let deadline = Instant::now() + LISTEN;
     loop {
-        match control.stop(grace, by).await {
+        match control.stop(request).await {
             Ok(()) => return Ok(()),
             // It ended by itself meanwhile.
             Err(_) if !cluster.agent_lives()? => return Ok(()),
@@ -235,7 +233,7 @@ async fn ask_to_end(cluster: &Cluster, grace: Duration, by: StopCause) -> Result
 
 /// Takes back a start that was interrupted or did not succeed: nothing of it goes on running.
 pub async fn roll_back(agent: &Path, cluster: &Cluster) -> Result<Status, EndError> {
-    end(agent, cluster, Duration::from_secs(2), StopCause::RolledBack).await
+    end(agent, cluster, StopRequest::new(StopCause::RolledBack, Duration::from_secs(2))).await
 }
 
 #[cfg(test)]

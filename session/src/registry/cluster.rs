@@ -44,7 +44,7 @@ struct Record {
     #[serde(default)]
     front_port: u16,
     #[serde(default)]
-    job_manager_ports: Option<JobManagerPorts>,
+    ports: BTreeMap<WorkerId, JobManagerPorts>,
 }
 
 /// Where the JobManager listens.
@@ -176,7 +176,7 @@ impl Cluster {
     pub fn settings(&self) -> Result<Vec<Setting>, RegistryError> {
         let ports = self.record()?.map_or_else(Ports::default, |record| Ports {
             front: (record.front_port != 0).then_some(record.front_port),
-            rpc: record.job_manager_ports.map(|ports| ports.rpc),
+            rpc: record.ports.get(&WorkerId::jm(0)).map(|ports| ports.rpc),
         });
         Ok(settings::effective(&self.plan()?, ports))
     }

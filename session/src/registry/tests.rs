@@ -31,6 +31,7 @@ pub(crate) fn plan(log_dir: &Path) -> ClusterPlan {
         front: FrontPlan { bind: "localhost".into(), address: "localhost".into(), port: PortChoice::Free },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
+        ha: None,
         yarn: None,
     }
 }

@@ -135,6 +135,7 @@ mod tests {
             pid: Some(1),
             container: None,
             leader: true,
+            leading_since: None,
             since: at(7),
         });
         status.task_managers.list.push(TaskManagerStatus {

@@ -21,7 +21,7 @@ use kobel_conf::{
     settings::ClassArchives,
 };
 use kobel_flink::launch::cds;
-use kobel_plan::{ClusterName, ClusterPlan, HadoopPlan, Role, RolePlan};
+use kobel_plan::{ClusterName, ClusterPlan, FlinkRole, HadoopPlan, RolePlan};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -99,8 +99,8 @@ pub(crate) fn assign(ctx: &Context, plan: &mut ClusterPlan) {
     let mut there = [&base, &dir].into_iter().filter(|dir| dir.exists());
     match there.try_for_each(|dir| ensure_private(dir)) {
         Ok(()) => {
-            plan.job_manager.archive = Some(dir.join(cds::archive_name(Role::JobManager)));
-            plan.task_manager.archive = Some(dir.join(cds::archive_name(Role::TaskManager)));
+            plan.job_manager.archive = Some(dir.join(cds::archive_name(FlinkRole::JobManager)));
+            plan.task_manager.archive = Some(dir.join(cds::archive_name(FlinkRole::TaskManager)));
         }
         Err(error) => tracing::warn!(%error, "no archive of classes"),
     }
@@ -191,6 +191,7 @@ pub(crate) fn small(ctx: &Context, plan: &ClusterPlan) -> Option<ClusterPlan> {
         // What stands behind Flink's jars is no matter of the archive.
         hadoop: HadoopPlan::default(),
         log_dir: plan.log_dir.clone(),
+        ha_dir: ctx.dirs.state.join("ha"),
         machine_memory: None,
     });
     let mut small = compiled.inspect_err(|error| tracing::warn!(%error, "no plan for a training")).ok()?.plan;

@@ -13,7 +13,7 @@ use kobel_flink::{
     launch::cds::archive_name,
     train::{Ground, UNFINISHED, train},
 };
-use kobel_plan::{ClusterDir, Launch, Role};
+use kobel_plan::{ClusterDir, FlinkRole, Launch};
 
 use super::{Errand, FAILED, TrainError, at};
 use crate::{launch::wait_ready, registry::Cluster};
@@ -39,7 +39,10 @@ pub async fn run(dir: &Path, errand: impl io::Read) -> Result<(), TrainError> {
     }
     ensure_private(dir).map_err(|e| TrainError::File { path: dir.into(), source: io::Error::other(e) })?;
     let Some(_lock) = lock(dir)? else { return Ok(()) };
-    if [Role::JobManager, Role::TaskManager].iter().all(|role| dir.join(archive_name(*role)).is_file()) {
+    if [FlinkRole::JobManager, FlinkRole::TaskManager]
+        .iter()
+        .all(|role| dir.join(archive_name(*role)).is_file())
+    {
         return Ok(());
     }
     sweep(dir)?;

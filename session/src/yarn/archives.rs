@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join;
 use kobel_flink::launch::cds;
 use kobel_plan::{
-    ClusterPlan, Role,
+    ClusterPlan, FlinkRole,
     yarn::{Archives, RemoteFile, YarnPlan},
 };
 use kobel_staging::{AppId, Digest, Directory, Made, Staging, StagingError};
@@ -71,7 +71,7 @@ fn newest(made: &[Made]) -> BTreeMap<String, RemoteFile> {
         let mine = made.iter().filter(move |made| Archives::is_kind(role, &made.kind));
         mine.take(MACHINES).map(|made| (made.kind.clone(), of_everybody(&made.staged)))
     };
-    of_role(Role::JobManager).chain(of_role(Role::TaskManager)).collect()
+    of_role(FlinkRole::JobManager).chain(of_role(FlinkRole::TaskManager)).collect()
 }
 
 /// Names what an archive is made of, as far as it is the same on every node. What stands behind Flink's
@@ -89,6 +89,6 @@ fn recipe(plan: &ClusterPlan, tar: Digest) -> Digest {
 
 /// Links for the master's container: to what its own JVM may use.
 pub(super) fn for_master(archives: &Archives) -> impl Iterator<Item = (String, RemoteFile)> {
-    let mine = archives.made.iter().filter(|(kind, _)| Archives::is_kind(Role::JobManager, kind));
+    let mine = archives.made.iter().filter(|(kind, _)| Archives::is_kind(FlinkRole::JobManager, kind));
     mine.map(|(kind, file)| (Archives::link(kind), file.clone()))
 }

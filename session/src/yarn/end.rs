@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use kobel_hadoop_rpc::yarn::AppState;
-use kobel_plan::{ClusterState, Status, api::StopCause};
+use kobel_plan::{
+    ClusterState, Status,
+    api::{StopCause, StopRequest},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -27,10 +30,9 @@ const OVERHEAD: Duration = Duration::from_secs(20);
 pub(crate) async fn end(
     cluster: &Cluster,
     application: &Application,
-    grace: Duration,
-    by: StopCause,
+    request: StopRequest,
 ) -> Result<Status, EndError> {
-    let ending = Ending { cluster, application, grace, by };
+    let ending = Ending { cluster, application, request };
     let status = ending.run().await?;
     if let Err(error) = application.remove_files().await {
         tracing::warn!(id = %application.id, %error, "the application's directory is left for gc");
@@ -41,8 +43,7 @@ pub(crate) async fn end(
 struct Ending<'a> {
     cluster: &'a Cluster,
     application: &'a Application,
-    grace: Duration,
-    by: StopCause,
+    request: StopRequest,
 }
 
 impl Ending<'_> {
@@ -50,12 +51,12 @@ impl Ending<'_> {
         let before = self.cluster.status().await?;
         if before.state.is_terminal() {
             // A submission that was broken off may arrive yet.
-            if self.by == StopCause::RolledBack {
+            if self.request.by == StopCause::RolledBack {
                 self.ask_yarn().await?;
             }
             return Ok(before);
         }
-        let patient = self.by == StopCause::Stop;
+        let patient = self.request.by == StopCause::Stop;
         if patient {
             // Of a master that is gone nobody hears its timeline any more.
             copy_events(self.cluster).await?;
@@ -63,7 +64,8 @@ impl Ending<'_> {
                 tracing::info!(%error, "the logs of the last minutes are YARN's alone");
             }
         }
-        match Control::open(&self.cluster.dir).map_err(|e| self.failed(e))?.stop(self.grace, self.by).await {
+        let control = Control::open(&self.cluster.dir).map_err(|e| self.failed(e))?;
+        match control.stop(&self.request).await {
             Ok(()) => {}
             // A master that has not begun has nothing to lose.
             Err(ControlError::NoMaster { .. }) => return self.kill(before).await,
@@ -72,7 +74,7 @@ impl Ending<'_> {
             Err(error) if patient => return Err(self.failed(error)),
             Err(_) => return self.kill(before).await,
         }
-        let within = self.grace.saturating_add(OVERHEAD);
+        let within = self.request.grace().saturating_add(OVERHEAD);
         let deadline = Instant::now() + within;
         loop {
             let status = self.cluster.status().await?;
@@ -91,7 +93,7 @@ impl Ending<'_> {
     }
 
     fn words(&self) -> &'static str {
-        match self.by {
+        match self.request.by {
             StopCause::RolledBack => "taken back by `kobel start`",
             StopCause::Kill => "killed by `kobel kill`",
             _ => "stopped by `kobel stop`",

@@ -6,9 +6,10 @@ mod shipment;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kobel_conf::{chain, dirs::ensure_private, settings::Settings, units::MemorySize};
+use kobel_flink::ha::ClusterRoot;
 use kobel_hadoop_rpc::yarn::{Launch, Master, Resource, Submission, UrlError};
 use kobel_plan::{
-    ClusterPlan, ClusterState, Role,
+    ClusterPlan, ClusterState, FlinkRole,
     yarn::{RemoteFile, YarnPlan},
 };
 use kobel_staging::{Deadlines, Hdfs, Staging, StagingError};
@@ -128,12 +129,21 @@ async fn submit(
     };
     let directory = shipment.ship(ctx, &plan, &mut yarn).await?;
     plan.yarn = Some(yarn);
+    name_in_zookeeper(&mut plan, &new.id.to_string());
     write_plan(claim, &plan)?;
     let files = master_files(&application, &plan, &directory).await?;
     on_stage(Stage::Submitting);
     let submission = submission(&application, &plan, asked, files)?;
     manager.submit(&submission, DECISION).await?;
     Ok(())
+}
+
+/// The cluster's name in ZooKeeper is the application's id unless somebody chose another.
+fn name_in_zookeeper(plan: &mut ClusterPlan, id: &str) {
+    let Some(ha) = plan.ha.as_mut().filter(|ha| ha.cluster_id.is_empty()) else { return };
+    ha.cluster_id = id.into();
+    plan.conf.insert(ClusterRoot::ID_KEY.into(), id.into());
+    plan.origins.insert(ClusterRoot::ID_KEY.into(), "kobel: the application's id".into());
 }
 
 fn write_plan(claim: &Claim, plan: &ClusterPlan) -> Result<(), StartError> {
@@ -161,9 +171,9 @@ pub(super) fn master_mib(plan: &ClusterPlan) -> i64 {
 }
 
 fn check_sizes(plan: &ClusterPlan, largest: &Resource) -> Result<(), StartError> {
-    let tm =
-        (plan.wanted.task_managers > 0).then(|| (Role::TaskManager, mib(plan.task_manager.process_bytes)));
-    for (role, size) in [(Role::JobManager, master_mib(plan))].into_iter().chain(tm) {
+    let tm = (plan.wanted.task_managers > 0)
+        .then(|| (FlinkRole::TaskManager, mib(plan.task_manager.process_bytes)));
+    for (role, size) in [(FlinkRole::JobManager, master_mib(plan))].into_iter().chain(tm) {
         if size > largest.memory_mib {
             let of_mib = |mib: i64| MemorySize::from_mib(u64::try_from(mib).unwrap_or(0));
             return Err(StartError::TooLarge {

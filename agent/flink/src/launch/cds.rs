@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kobel_plan::{JavaHome, Role, RolePlan};
+use kobel_plan::{FlinkRole, JavaHome, RolePlan};
 use sha2::{Digest, Sha256};
 
 /// The first Java that can write an archive when it exits (JEP 350).
@@ -108,7 +108,7 @@ pub fn archivable(entries: &[PathBuf]) -> &[PathBuf] {
 }
 
 /// `jm.jsa` or `tm.jsa`.
-pub fn archive_name(role: Role) -> String {
+pub fn archive_name(role: FlinkRole) -> String {
     format!("{}.jsa", role.prefix())
 }
 
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn an_archive_is_used_once_it_is_there() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(archive_name(Role::JobManager));
+        let path = dir.path().join(archive_name(FlinkRole::JobManager));
         let role = RolePlan { archive: Some(path.clone()), ..RolePlan::default() };
         assert!(options(&role).is_empty());
         fs::write(&path, "").unwrap();

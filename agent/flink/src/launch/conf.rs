@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kobel_plan::{Launch, Role};
 
-use super::{JobManagerPorts, REST_HOST, Worker};
+use super::{Peers, REST_HOST, Worker, ha};
 
 /// Directories that lie in the worker's own unless the user chose: the key, and the older names that
 /// Flink still reads for it (`CoreOptions`, `WebOptions`, `ClusterOptions`).
@@ -21,16 +21,21 @@ pub(super) fn tmp_dir() -> String {
 }
 
 /// All keys of the worker's configuration file.
-pub(super) fn of_worker(worker: &Worker<'_>, ports: &JobManagerPorts) -> BTreeMap<String, String> {
+pub(super) fn of_worker(worker: &Worker<'_>, peers: &Peers) -> BTreeMap<String, String> {
     let mut conf = worker.plan.conf.clone();
     conf.extend(worker.role.conf.clone());
     conf.insert("jobmanager.rpc.address".into(), worker.plan.rpc_address.clone());
-    conf.insert("jobmanager.rpc.port".into(), ports.rpc.to_string());
-    match worker.id.role {
-        Role::JobManager => rest_server(&mut conf, ports.rest),
-        Role::TaskManager => {
-            conf.insert("taskmanager.resource-id".into(), worker.name());
+    if let Some(ports) = peers.job_manager {
+        conf.insert("jobmanager.rpc.port".into(), ports.rpc.to_string());
+        if worker.id.role == Role::JobManager {
+            rest_server(&mut conf, ports.rest);
         }
+    }
+    if worker.id.role == Role::TaskManager {
+        conf.insert("taskmanager.resource-id".into(), worker.name());
+    }
+    if let Some(plan) = &worker.plan.ha {
+        ha::complete(&mut conf, plan, peers);
     }
     for names in TMP_DIRS {
         if !names.iter().any(|name| conf.contains_key(*name)) {
@@ -57,7 +62,7 @@ pub(super) fn vcores(worker: &Worker<'_>) -> u32 {
     };
     let keys = ["yarn.containers.vcores", "taskmanager.numberOfTaskSlots"];
     match worker.id.role {
-        Role::JobManager => 1,
+        Role::JobManager | Role::ZooKeeper => 1,
         Role::TaskManager => keys.into_iter().filter_map(set).find(|number| *number > 0).unwrap_or(1),
     }
 }

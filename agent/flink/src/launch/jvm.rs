@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use kobel_plan::{ClusterPlan, Launch, Role};
+use kobel_plan::{ClusterPlan, FlinkRole, Launch};
 use reqwest::Url;
 
-use super::{LaunchError, Worker, cds, conf::tmp_dir, hadoop, text, tuning};
+use super::{LaunchError, Worker, cds, conf::tmp_dir, ha, hadoop, text, tuning};
 
 /// From this version on the security manager must be allowed before Flink can install its own
 /// (`cluster.intercept-user-system-exit`), as `config.sh` does it; from [`WITHOUT_SECURITY_MANAGER`]
@@ -21,7 +21,7 @@ pub(super) fn program(plan: &ClusterPlan) -> Result<String, LaunchError> {
 
 /// Everything after `java`. What the user can override comes before the plan's arguments: of two
 /// equal JVM options the last one counts.
-pub(super) fn arguments(worker: &Worker<'_>) -> Result<Vec<String>, LaunchError> {
+pub(super) fn arguments(worker: &Worker<'_>, role: FlinkRole) -> Result<Vec<String>, LaunchError> {
     let mut args = vec![
         // Options of one Java version must not keep another from starting.
         "-XX:+IgnoreUnrecognizedVMOptions".to_string(),
@@ -36,31 +36,33 @@ pub(super) fn arguments(worker: &Worker<'_>) -> Result<Vec<String>, LaunchError>
     args.extend(worker.role.jvm_args.iter().cloned());
     args.extend(logging(worker)?);
     args.extend(["-classpath".into(), class_path(worker.plan)?]);
-    args.push(main_class(worker.id.role).into());
+    args.push(main_class(role).into());
     args.extend(["--configDir".into(), format!("{}/conf", Launch::WORKER_DIR)]);
-    if worker.id.role == Role::JobManager {
+    if role == FlinkRole::JobManager {
         args.extend(["--executionMode", "cluster"].map(String::from));
     }
     Ok(args)
 }
 
-fn main_class(role: Role) -> &'static str {
+fn main_class(role: FlinkRole) -> &'static str {
     match role {
-        Role::JobManager => "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
-        Role::TaskManager => "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
+        FlinkRole::JobManager => "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
+        FlinkRole::TaskManager => "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
     }
 }
 
 /// Log4j 1, Log4j 2 and Logback each by its own property, as Flink's scripts name them.
-fn logging(worker: &Worker<'_>) -> Result<[String; 4], LaunchError> {
+pub(super) fn logging(worker: &Worker<'_>) -> Result<Vec<String>, LaunchError> {
     let log4j = logging_file(worker.plan, "log4j.properties")?;
     let logback = logging_file(worker.plan, "logback.xml")?;
-    Ok([
+    let mut args = vec![
         format!("-Dlog.file={}/{}.log", Launch::LOG_DIR, worker.name()),
         format!("-Dlog4j.configuration={log4j}"),
-        format!("-Dlog4j.configurationFile={log4j}"),
+        format!("-Dlog4j.configurationFile={}", ha::log4j_files(worker, &log4j)),
         format!("-Dlogback.configurationFile={logback}"),
-    ])
+    ];
+    args.extend(ha::session_log(worker));
+    Ok(args)
 }
 
 /// The user's file of that name, or the distribution's where the user has none, as a URL.
@@ -79,7 +81,7 @@ fn logging_file(plan: &ClusterPlan, name: &str) -> Result<String, LaunchError> {
 
 /// Flink's jars, Hadoop's, and Hadoop's configuration, joined with colons, which no entry can
 /// therefore hold. Flink's come first and each by its name: an archive of classes fits no other way.
-fn class_path(plan: &ClusterPlan) -> Result<String, LaunchError> {
+pub(super) fn class_path(plan: &ClusterPlan) -> Result<String, LaunchError> {
     let entry = |path: &PathBuf| {
         let bad = || LaunchError::Path { path: path.clone(), place: "an entry of a class path" };
         path.to_str().filter(|text| !text.contains(':')).map(String::from).ok_or_else(bad)

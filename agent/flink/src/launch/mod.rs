@@ -3,19 +3,24 @@
 pub mod cds;
 mod conf;
 mod env;
+mod ha;
 mod hadoop;
 mod jvm;
 #[cfg(test)]
 mod tests;
 mod tuning;
+mod zookeeper;
 
 use kobel_conf::{Category, Explain, flink::ConfError};
-use kobel_plan::{Attempt, ClusterPlan, Launch, Resources, Role, RolePlan, WorkerFile, WorkerId, WorkerSpec};
+use kobel_plan::{
+    Attempt, ClusterPlan, FlinkRole, Launch, Resources, Role, RolePlan, WorkerFile, WorkerId, WorkerSpec,
+};
 
-/// Where the leading JobManager listens: the agent picks both before the process starts.
+/// Where a JobManager listens: the agent picks both before the process starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobManagerPorts {
-    /// Flink's `jobmanager.rpc.port`: TaskManagers call it at the plan's `rpc_address`.
+    /// Flink's `jobmanager.rpc.port`: TaskManagers call it at the plan's `rpc_address`. With high
+    /// availability its `high-availability.jobmanager.port`, which ZooKeeper tells them.
     pub rpc: u16,
     /// Flink's own REST server, on [`REST_HOST`]; the cluster's front forwards to it.
     pub rest: u16,
@@ -34,6 +39,12 @@ pub enum LaunchError {
         path: std::path::PathBuf,
         /// Where it would stand: "an entry of a class path".
         place: &'static str,
+    },
+    /// A worker that the plan has no place for.
+    #[error("the plan has no {worker}")]
+    Unplanned {
+        /// Worker and attempt.
+        worker: String,
     },
     /// The configuration cannot be written in the plan's format.
     #[error("could not write the Flink configuration of {worker}")]
@@ -54,8 +65,19 @@ impl Explain for LaunchError {
         match self {
             LaunchError::Path { .. } => Some("move it to a path of ordinary characters".into()),
             LaunchError::Conf { source, .. } => source.hint(),
+            LaunchError::Unplanned { .. } => None,
         }
     }
+}
+
+/// What a worker has to know of others before it starts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Where a JobManager is to listen, and a TaskManager finds it. With high availability a TaskManager
+    /// asks ZooKeeper.
+    pub job_manager: Option<JobManagerPorts>,
+    /// The port of the cluster's own ZooKeeper on loopback.
+    pub zookeeper: Option<u16>,
 }
 
 /// What a provider runs for this attempt of a worker. `marker` becomes the value of
@@ -64,18 +86,23 @@ impl Explain for LaunchError {
 /// agent's environment ([`env::INHERITED`]).
 pub fn worker_spec(
     plan: &ClusterPlan,
-    ports: &JobManagerPorts,
+    peers: &Peers,
     id: WorkerId,
     attempt: Attempt,
     marker: &str,
 ) -> Result<WorkerSpec, LaunchError> {
-    let worker = Worker { plan, role: role_plan(plan, id.role), id, attempt };
-    let contents = kobel_conf::flink::render(&conf::of_worker(&worker, ports), plan.dialect)
+    let role = match id.role {
+        Role::JobManager => FlinkRole::JobManager,
+        Role::TaskManager => FlinkRole::TaskManager,
+        Role::ZooKeeper => return zookeeper::spec(plan, peers, id, attempt, marker),
+    };
+    let worker = Worker { plan, role: role_plan(plan, role), id, attempt };
+    let contents = kobel_conf::flink::render(&conf::of_worker(&worker, peers), plan.dialect)
         .map_err(|source| LaunchError::Conf { worker: worker.name(), source })?;
     let conf = WorkerFile { path: format!("conf/{}", plan.dialect.file_name()), contents };
     let launch = Launch {
         program: jvm::program(plan)?,
-        args: jvm::arguments(&worker)?,
+        args: jvm::arguments(&worker, role)?,
         env: env::of_worker(&worker, marker)?,
     };
     Ok(WorkerSpec {
@@ -83,14 +110,14 @@ pub fn worker_spec(
         attempt,
         resources: Resources { memory_bytes: worker.role.process_bytes, vcores: conf::vcores(&worker) },
         launch,
-        files: std::iter::once(conf).chain(hadoop::files(plan)).collect(),
+        files: std::iter::once(conf).chain(ha::files(&worker)).chain(hadoop::files(plan)).collect(),
     })
 }
 
-fn role_plan(plan: &ClusterPlan, role: Role) -> &RolePlan {
+fn role_plan(plan: &ClusterPlan, role: FlinkRole) -> &RolePlan {
     match role {
-        Role::JobManager => &plan.job_manager,
-        Role::TaskManager => &plan.task_manager,
+        FlinkRole::JobManager => &plan.job_manager,
+        FlinkRole::TaskManager => &plan.task_manager,
     }
 }
 

@@ -2,12 +2,14 @@ use std::{collections::BTreeMap, fs};
 
 use kobel_conf::flink::Dialect;
 use kobel_plan::{
-    ClusterKind, FlinkHome, FlinkVersion, FrontPlan, JavaHome, PortChoice, ProviderKind, Wanted,
+    ClusterKind, FlinkHome, FlinkVersion, FrontPlan, HaPlan, JavaHome, PortChoice, ProviderKind, Wanted,
+    ZooKeeper,
 };
 
 use super::*;
 
 const PORTS: JobManagerPorts = JobManagerPorts { rpc: 20001, rest: 20002 };
+const PEERS: Peers = Peers { job_manager: Some(PORTS), zookeeper: None };
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
@@ -53,12 +55,13 @@ fn plan() -> ClusterPlan {
         },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
+        ha: None,
         yarn: None,
     }
 }
 
 fn spec_of(plan: &ClusterPlan, id: WorkerId) -> WorkerSpec {
-    worker_spec(plan, &PORTS, id, Attempt::FIRST, "/state/clusters/etl/x").unwrap()
+    worker_spec(plan, &PEERS, id, Attempt::FIRST, "/state/clusters/etl/x").unwrap()
 }
 
 fn has_line(spec: &WorkerSpec, line: &str) -> bool {
@@ -238,7 +241,7 @@ fn hadoop_stands_behind_flink_with_its_configuration_in_the_workers_directory() 
 fn a_colon_in_a_jars_path_is_refused() {
     let mut plan = plan();
     plan.flink.class_path[0] = "/opt/a:b/c.jar".into();
-    let error = worker_spec(&plan, &PORTS, WorkerId::jm(0), Attempt::FIRST, "x").unwrap_err();
+    let error = worker_spec(&plan, &PEERS, WorkerId::jm(0), Attempt::FIRST, "x").unwrap_err();
     assert!(
         matches!(&error, LaunchError::Path { path, .. } if path.as_os_str() == "/opt/a:b/c.jar"),
         "{error}"
@@ -250,7 +253,40 @@ fn what_a_format_cannot_hold_is_refused_by_key_not_value() {
     let mut plan = plan();
     plan.dialect = Dialect::Legacy;
     plan.conf = map(&[("my.password", "top#secret")]);
-    let error = worker_spec(&plan, &PORTS, WorkerId::jm(0), Attempt::FIRST, "x").unwrap_err();
+    let error = worker_spec(&plan, &PEERS, WorkerId::jm(0), Attempt::FIRST, "x").unwrap_err();
     let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
     assert!(text.contains("my.password") && !text.contains("secret"), "{text}");
+}
+
+#[test]
+fn a_job_manager_that_may_lead_tells_of_its_sessions() {
+    let ha = HaPlan {
+        zookeeper: ZooKeeper::Embedded("/state/ha".into()),
+        root: "/flink".into(),
+        cluster_id: "etl".into(),
+        storage_dir: "file:///ha".into(),
+        session_timeout_ms: 4000,
+        silence_ms: 8000,
+        keep: false,
+        web_ports: Vec::new(),
+    };
+    let plan = ClusterPlan { ha: Some(ha), ..plan() };
+    let peers = Peers { zookeeper: Some(20003), ..PEERS };
+    let spec = |id| worker_spec(&plan, &peers, id, Attempt::FIRST, "x").unwrap();
+    let jm = spec(WorkerId::jm(1));
+    let args = [
+        "-Dlog4j.configurationFile=file:///opt/flink/conf/log4j.properties,conf/kobel-sessions.properties",
+        "-Dkobel.session.log=@KOBEL_LOG_DIR@/jm-1.1.sessions",
+    ];
+    assert!(args.iter().all(|arg| jm.launch.args.iter().any(|given| given == arg)), "{:?}", jm.launch.args);
+    assert_eq!(jm.files[1].path, "conf/kobel-sessions.properties");
+    for line in [
+        "high-availability.zookeeper.quorum: \"127.0.0.1:20003\"",
+        "high-availability.jobmanager.port: 20001",
+    ] {
+        assert!(has_line(&jm, line), "{line} in {}", jm.files[0].contents);
+    }
+    let tm = spec(WorkerId::tm(0));
+    assert_eq!(tm.files.len(), 1);
+    assert!(!tm.launch.args.iter().any(|arg| arg.contains("kobel")), "{:?}", tm.launch.args);
 }

@@ -166,6 +166,17 @@ pub enum RestError {
 }
 
 impl RestError {
+    /// Whether there may be an answer a little later: nobody leads now, or whoever did died over this call.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            RestError::Unreachable { .. }
+                | RestError::Unavailable { .. }
+                | RestError::Timeout { .. }
+                | RestError::Unknown { .. }
+        )
+    }
+
     /// Whether the call took effect all the same.
     pub fn effect(&self) -> Effect {
         match self {

@@ -17,6 +17,31 @@ pub struct Checkpoints {
     /// The last ones, the newest first.
     #[serde(default)]
     pub history: Vec<Checkpoint>,
+    /// The last of each kind.
+    #[serde(default)]
+    pub latest: LatestCheckpoints,
+}
+
+/// The last of each kind, as far as kobel asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct LatestCheckpoints {
+    /// What the job was restored from, since its present JobMaster has it.
+    #[serde(default)]
+    pub restored: Option<RestoredCheckpoint>,
+}
+
+/// A checkpoint or savepoint that a job was restored from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RestoredCheckpoint {
+    /// Its number within the job.
+    pub id: i64,
+    /// When it was restored.
+    pub restore_timestamp: i64,
+    /// Whether it is a savepoint.
+    pub is_savepoint: bool,
+    /// Where it is.
+    #[serde(default)]
+    pub external_path: Option<String>,
 }
 
 /// Checkpoints and savepoints by how they ended.
@@ -45,6 +70,9 @@ pub struct Checkpoint {
     pub is_savepoint: bool,
     /// When it was asked for.
     pub trigger_timestamp: i64,
+    /// When the last of its tasks had its part done.
+    #[serde(default)]
+    pub latest_ack_timestamp: i64,
     /// How long it took, or has taken.
     pub end_to_end_duration: i64,
     /// Its size.

@@ -118,6 +118,19 @@ struct SerializedThrowable {
     stack_trace: String,
 }
 
+/// A file of Flink's `FileSystemJobResultStore`.
+#[derive(Deserialize)]
+struct StoredResult {
+    result: ExecutionResultBody,
+}
+
+impl JobResult {
+    /// The result in a file of Flink's job result store; none as long as the file is not whole.
+    pub fn stored(file: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<StoredResult>(file).ok().map(|stored| stored.result.into())
+    }
+}
+
 impl From<ExecutionResultBody> for JobResult {
     fn from(body: ExecutionResultBody) -> Self {
         JobResult {

@@ -12,7 +12,9 @@ mod transport;
 mod types;
 
 pub use error::{Call, Effect, RestError};
-pub use insight::{Checkpoint, CheckpointCounts, Checkpoints, JobException};
+pub use insight::{
+    Checkpoint, CheckpointCounts, Checkpoints, JobException, LatestCheckpoints, RestoredCheckpoint,
+};
 pub use savepoints::{SavepointKind, SavepointState, TriggerId};
 pub use transport::FlinkRest;
 pub use types::{

@@ -154,6 +154,14 @@ pub struct JobSummary {
     pub tasks: TaskCounts,
 }
 
+impl JobSummary {
+    /// Whether it runs with all its tasks, but for those that have ended well.
+    pub fn runs(&self) -> bool {
+        let TaskCounts { running, finished, .. } = self.tasks;
+        self.state == JobState::Running && running + finished == self.tasks.total()
+    }
+}
+
 /// `GET /jobs/:id`, which Flink answers from a cache of `web.refresh-interval`, 3 s.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -215,6 +223,17 @@ pub enum JobEnd {
     /// Flink does not say.
     #[serde(other)]
     Unknown,
+}
+
+impl From<JobEnd> for JobState {
+    fn from(end: JobEnd) -> Self {
+        match end {
+            JobEnd::Succeeded => JobState::Finished,
+            JobEnd::Failed => JobState::Failed,
+            JobEnd::Canceled => JobState::Canceled,
+            JobEnd::Unknown => JobState::Other,
+        }
+    }
 }
 
 /// The result of a job that is over, from `GET /jobs/:id/execution-result`.

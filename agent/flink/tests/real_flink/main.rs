@@ -16,7 +16,7 @@ use std::{
 
 use kobel_conf::flink::Dialect;
 use kobel_flink::{
-    Effect, FlinkRest, JobManagerPorts, RestError, inspect,
+    Effect, FlinkRest, JobManagerPorts, Peers, RestError, inspect,
     rest::{JarId, JobEnd, JobState, RunRequest},
     worker_spec,
 };
@@ -44,8 +44,9 @@ impl Cluster {
         let logs = dir.path().join("log");
         let plan = plan(flink, dialect, &logs);
         let ports = JobManagerPorts { rpc: free_port(), rest: free_port() };
+        let peers = Peers { job_manager: Some(ports), zookeeper: None };
         let start = |id: WorkerId| {
-            let spec = worker_spec(&plan, &ports, id, Attempt::FIRST, "test").unwrap();
+            let spec = worker_spec(&plan, &peers, id, Attempt::FIRST, "test").unwrap();
             Process::start(&spec, &dir.path().join(spec.name()), &logs)
         };
         let (jm, tm) = (start(WorkerId::jm(0)), start(WorkerId::tm(0)));
@@ -123,6 +124,7 @@ fn plan(flink: &Flink, dialect: Dialect, logs: &Path) -> ClusterPlan {
         front: FrontPlan { bind: "localhost".into(), address: "localhost".into(), port: PortChoice::Free },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
+        ha: None,
         yarn: None,
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use kobel_plan::{Attempt, Exit, WorkerId};
+use kobel_plan::{Attempt, Exit, Fault, WorkerId};
 
 use super::{Bench, Fixture, LONG};
+use crate::ProviderError;
 
 /// A worker that never was, or is gone, is released already.
 pub async fn release_of_absent_is_ok(fixture: &dyn Fixture) {
@@ -69,6 +70,44 @@ pub async fn release_kills_the_whole_group(fixture: &dyn Fixture) {
     bench.printed(&spec, "up").await;
     bench.release(&spec, Duration::from_millis(200)).await;
     assert_eq!(bench.exit(&spec).await, Exit::Released);
+    bench.assert_nothing_left().await;
+}
+
+/// A drill that kills is told as any other death by a signal.
+pub async fn strike_kills_as_a_fault_would(fixture: &dyn Fixture) {
+    let mut bench = Bench::open(fixture).await;
+    let spec = bench.start("echo up; exec sleep 60").await;
+    bench.printed(&spec, "up").await;
+    bench.provider.strike(spec.id, spec.attempt, Fault::Kill).await.expect("strike");
+    assert_eq!(bench.exit(&spec).await, Exit::Signal(9));
+    bench.assert_nothing_left().await;
+}
+
+/// A frozen worker does nothing any more, and does not hear SIGTERM; its end is sure even so. So it is with one
+/// that was adopted.
+pub async fn strike_freezes_what_still_can_be_released(fixture: &dyn Fixture) {
+    let bench = Bench::open(fixture).await;
+    let spec = bench.start("trap 'echo cleaned; exit 0' TERM; echo up; while :; do sleep 0.05; done").await;
+    bench.printed(&spec, "up").await;
+    let mut bench = bench.reopen().await;
+    bench.provider.strike(spec.id, spec.attempt, Fault::Freeze).await.expect("strike");
+    bench.release(&spec, Duration::from_millis(200)).await;
+    assert_eq!(bench.exit(&spec).await, Exit::Released);
+    assert_eq!(bench.out(&spec).await, "up\n");
+    bench.assert_nothing_left().await;
+}
+
+/// Who never was, or is gone, or is another attempt, cannot be hit.
+pub async fn strike_of_absent_is_refused(fixture: &dyn Fixture) {
+    let mut bench = Bench::open(fixture).await;
+    let spec = bench.start("exit 4").await;
+    assert_eq!(bench.exit(&spec).await, Exit::Code(4));
+    for (id, attempt) in
+        [(WorkerId::tm(9), Attempt::FIRST), (spec.id, spec.attempt), (spec.id, spec.attempt.next())]
+    {
+        let refused = bench.provider.strike(id, attempt, Fault::Kill).await;
+        assert!(matches!(refused, Err(ProviderError::NotAlive { .. })), "{refused:?}");
+    }
     bench.assert_nothing_left().await;
 }
 

@@ -15,7 +15,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream, stream::BoxStream};
-use kobel_plan::{Attempt, ProviderKind, Resources, WorkerEvent, WorkerId, WorkerSpec};
+use kobel_plan::{Attempt, Death, Exit, Fault, ProviderKind, Resources, WorkerEvent, WorkerId, WorkerSpec};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
@@ -139,11 +139,21 @@ impl Provider for LocalProvider {
         self.ask(|reply| Ask::Release((id, attempt), grace, reply)).await
     }
 
+    async fn strike(&self, id: WorkerId, attempt: Attempt, fault: Fault) -> Result<(), ProviderError> {
+        self.ask(|reply| Ask::Strike((id, attempt), fault, reply)).await?
+    }
+
     fn watch(&self) -> BoxStream<'static, WorkerEvent> {
         let (watcher, events) = mpsc::unbounded_channel();
         // If the task is gone, so is the sender: the stream ends at once.
         let _ = self.asks.send(Ask::Watch(watcher));
         stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) }).boxed()
+    }
+
+    /// An exit is told when the process was reaped, when its pidfd says so, or when there is none of its pid and
+    /// start time.
+    fn death(&self, _id: WorkerId, _attempt: Attempt, _exit: &Exit) -> Death {
+        Death::Reaped
     }
 
     async fn finish(&self, _outcome: Outcome, _reason: &str) -> Result<(), ProviderError> {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use kobel_plan::Exit;
+use kobel_plan::{Exit, Fault};
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     io::Errno,
@@ -52,7 +52,19 @@ impl PidFd {
 
     /// Kills this process alone.
     pub(super) fn kill(&self) -> io::Result<()> {
-        match rustix::process::pidfd_send_signal(&self.0, Signal::KILL) {
+        self.signal(Signal::KILL)
+    }
+
+    /// Does this to this process alone.
+    pub(super) fn strike(&self, fault: Fault) -> io::Result<()> {
+        self.signal(match fault {
+            Fault::Kill => Signal::KILL,
+            Fault::Freeze => Signal::STOP,
+        })
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        match rustix::process::pidfd_send_signal(&self.0, signal) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use kobel_conf::chain;
-use kobel_plan::{Attempt, Exit, Phase, WorkerEvent, WorkerId, WorkerSpec};
+use kobel_plan::{Attempt, Exit, Fault, Phase, WorkerEvent, WorkerId, WorkerSpec};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
@@ -14,10 +14,10 @@ use tokio::{
 use tracing::{error, info};
 
 use super::{
-    Key, Surroundings, Whereabouts,
+    Key, ProcessIdentity, Surroundings, Whereabouts,
     launch::launch,
     places::Places,
-    process::Process,
+    process::{PidFd, Process},
     supervise::{Belongings, Deadline, supervise},
 };
 use crate::{ProviderError, Recovered};
@@ -32,6 +32,8 @@ pub(super) enum Ask {
     Ensure(Box<WorkerSpec>, oneshot::Sender<Result<(), ProviderError>>),
     /// [`crate::Provider::release`].
     Release(Key, Duration, oneshot::Sender<()>),
+    /// [`crate::Provider::strike`].
+    Strike(Key, Fault, oneshot::Sender<Result<(), ProviderError>>),
     /// [`crate::Provider::recover`].
     Recovered(oneshot::Sender<Vec<Recovered>>),
     /// [`crate::Provider::watch`].
@@ -52,6 +54,8 @@ struct Worker {
     /// The last thing that happened to it.
     last: WorkerEvent,
     adopted: Option<Note>,
+    /// Its process, once there is one.
+    process: Option<ProcessIdentity>,
     deadline: watch::Sender<Deadline>,
 }
 
@@ -113,6 +117,7 @@ impl Table {
                 self.release(key, grace);
                 let _ = reply.send(());
             }
+            Ask::Strike(key, fault, reply) => drop(reply.send(self.strike(key, fault))),
             Ask::Recovered(reply) => drop(reply.send(self.recovered())),
             Ask::Watch(watcher) => {
                 let listens = self.workers.values().all(|worker| watcher.send(worker.last.clone()).is_ok());
@@ -170,6 +175,15 @@ impl Table {
         });
     }
 
+    fn strike(&self, key @ (id, attempt): Key, fault: Fault) -> Result<(), ProviderError> {
+        let living = self.workers.get(&key).filter(|worker| !worker.is_gone());
+        let gone = ProviderError::NotAlive { id, attempt };
+        let Some(identity) = living.and_then(|worker| worker.process.as_ref()) else { return Err(gone) };
+        let io = |attempt| ProviderError::io(attempt, identity);
+        let process = PidFd::of(identity).map_err(io("look for"))?.ok_or(gone)?;
+        process.strike(fault).map_err(io("signal"))
+    }
+
     fn recovered(&self) -> Vec<Recovered> {
         let recovered = |(&(id, attempt), worker): (&Key, &Worker)| {
             let note = worker.adopted.clone()?;
@@ -191,7 +205,7 @@ impl Table {
 
     fn enter(&mut self, key: Key, adopted: Option<Note>) {
         let (last, is_new) = (event(key, Phase::Pending), adopted.is_none());
-        self.workers.insert(key, Worker { last, adopted, deadline: watch::Sender::new(None) });
+        self.workers.insert(key, Worker { last, adopted, process: None, deadline: watch::Sender::new(None) });
         if is_new {
             self.tell(key, Phase::Pending);
         }
@@ -199,7 +213,8 @@ impl Table {
 
     /// Stays with a process that was launched or adopted.
     fn follow(&mut self, key @ (id, attempt): Key, process: Process) {
-        let Some(worker) = self.workers.get(&key) else { return };
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        worker.process = Some(process.identity().clone());
         let name = id.attempt_name(attempt);
         let belongings = Belongings { dir: self.places.worker(&name), marker: self.places.marker(&name) };
         let (deadline, pid) = (worker.deadline.subscribe(), process.identity().pid);

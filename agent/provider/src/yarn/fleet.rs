@@ -124,6 +124,15 @@ impl Fleet {
         Ok(vec![Effect::Tell(last)])
     }
 
+    /// Takes over a worker in a former attempt's container.
+    pub(super) fn adopt(&mut self, key: Key, container: &Container) {
+        let Container { id, node, priority, .. } = container;
+        let phase = Phase::Running { host: node.host.clone(), pid: None, container: Some(id.to_string()) };
+        let last = event(key, phase);
+        self.workers.insert(key, Worker { priority: *priority, spec: None, stage: Stage::Gone, last });
+        self.move_to(key, Stage::Placed { container: *id, node: node.clone(), leaving: false });
+    }
+
     /// The attempts of a worker that are in the table, in their order.
     fn attempts(&self, id: WorkerId) -> impl Iterator<Item = (&Key, &Worker)> {
         self.workers.range((id, Attempt::FIRST)..).take_while(move |(key, _)| key.0 == id)

@@ -11,15 +11,17 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
 use kobel_hadoop_rpc::{
     Protection,
-    yarn::{ContainerId, Launch, LocalResource, MasterError, Registration, Scheduler},
+    yarn::{Container, ContainerId, Launch, LocalResource, MasterError, Registration, Scheduler},
 };
-use kobel_plan::{Attempt, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec};
+use kobel_plan::{
+    Attempt, Death, Exit, Fault, Phase, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{Outcome, Provider, ProviderError, Recovered, local::LocalProvider};
@@ -71,6 +73,8 @@ pub struct Master {
     pub launch: Launch,
     /// Brings the workers' own files to the nodes.
     pub courier: Arc<dyn Courier>,
+    /// The containers of a former attempt that this one takes over, and whose they are. Others are let go.
+    pub former: BTreeMap<ContainerId, (WorkerId, Attempt)>,
     /// Keeps what is to be known afterwards.
     pub historian: Arc<dyn Historian>,
     /// How long the ResourceManager may be silent before this master must take it that another attempt
@@ -107,21 +111,24 @@ impl Master {
 pub struct YarnProvider {
     masters: Arc<LocalProvider>,
     largest: Resources,
+    adopted: Vec<Recovered>,
     asks: mpsc::UnboundedSender<Ask>,
     fenced: watch::Receiver<Option<String>>,
 }
 
 impl YarnProvider {
-    /// Registers this master. Containers of a former attempt are let go: without high availability their
-    /// TaskManagers have lost their JobManager for good.
+    /// Registers this master. Containers of a former attempt are let go unless it is to take them over: without high
+    /// availability their TaskManagers have lost their JobManager for good.
     pub async fn open(mut master: Master, masters: Arc<LocalProvider>) -> Result<Arc<Self>, MasterError> {
         let registered = master.scheduler.register(&master.registration).await?;
         let largest = resources(&registered.largest);
         tracing::info!(queue = registered.queue, largest = %registered.largest, "registered at YARN");
+        let adopted =
+            registered.running.iter().filter_map(|container| adopted(container, &master.former)).collect();
         let (asks, asked) = mpsc::unbounded_channel();
         let (fence, fenced) = watch::channel(None);
         tokio::spawn(Task::new(master, registered, fence).run(asked));
-        Ok(Arc::new(Self { masters, largest, asks, fenced }))
+        Ok(Arc::new(Self { masters, largest, adopted, asks, fenced }))
     }
 
     async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, ProviderError> {
@@ -148,20 +155,33 @@ impl Provider for YarnProvider {
     }
 
     async fn recover(&self) -> Result<Vec<Recovered>, ProviderError> {
-        self.masters.recover().await
+        let mut recovered = self.masters.recover().await?;
+        recovered.extend(self.adopted.iter().cloned());
+        Ok(recovered)
     }
 
     async fn ensure(&self, spec: WorkerSpec) -> Result<(), ProviderError> {
         match spec.id.role {
             Role::JobManager => self.masters.ensure(spec).await,
-            Role::TaskManager => self.ask(|reply| Ask::Ensure(Box::new(spec), reply)).await?,
+            Role::TaskManager | Role::ZooKeeper => {
+                self.ask(|reply| Ask::Ensure(Box::new(spec), reply)).await?
+            }
         }
     }
 
     async fn release(&self, id: WorkerId, attempt: Attempt, grace: Duration) -> Result<(), ProviderError> {
         match id.role {
             Role::JobManager => self.masters.release(id, attempt, grace).await,
-            Role::TaskManager => self.ask(|reply| Ask::Release((id, attempt), grace, reply)).await,
+            Role::TaskManager | Role::ZooKeeper => {
+                self.ask(|reply| Ask::Release((id, attempt), grace, reply)).await
+            }
+        }
+    }
+
+    async fn strike(&self, id: WorkerId, attempt: Attempt, fault: Fault) -> Result<(), ProviderError> {
+        match id.role {
+            Role::JobManager => self.masters.strike(id, attempt, fault).await,
+            Role::TaskManager | Role::ZooKeeper => Err(ProviderError::OutOfReach { id, attempt }),
         }
     }
 
@@ -186,10 +206,25 @@ impl Provider for YarnProvider {
         .boxed()
     }
 
+    fn death(&self, id: WorkerId, attempt: Attempt, exit: &Exit) -> Death {
+        match id.role {
+            Role::JobManager => self.masters.death(id, attempt, exit),
+            Role::TaskManager | Role::ZooKeeper => Death::Unproven,
+        }
+    }
+
     async fn finish(&self, outcome: Outcome, words: &str) -> Result<(), ProviderError> {
         self.masters.finish(outcome, words).await?;
         self.ask(|reply| Ask::Finish(outcome, words.to_string(), reply)).await?
     }
+}
+
+/// The worker in a container that is taken over.
+fn adopted(container: &Container, former: &BTreeMap<ContainerId, (WorkerId, Attempt)>) -> Option<Recovered> {
+    let (id, attempt) = *former.get(&container.id)?;
+    let host = container.node.host.clone();
+    let phase = Phase::Running { host, pid: None, container: Some(container.id.to_string()) };
+    Some(Recovered { id, attempt, phase, note: None })
 }
 
 fn resources(size: &kobel_hadoop_rpc::yarn::Resource) -> Resources {

@@ -66,6 +66,7 @@ impl Task {
             registration,
             launch,
             courier,
+            former,
             historian,
             patience,
             pace,
@@ -93,6 +94,11 @@ impl Task {
             fence,
             errand: None,
         };
+        for container in &registered.running {
+            if let Some(key) = former.get(&container.id) {
+                task.fleet.adopt(*key, container);
+            }
+        }
         task.take_in(registered);
         task
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kobel_conf::chain;
 use kobel_hadoop_rpc::yarn::LocalResource;
 use kobel_plan::{
-    ClusterDir, ClusterEvent, ClusterPlan, ClusterState, EventKind, Exit, Resources, Role, Status,
+    ClusterDir, ClusterEvent, ClusterPlan, ClusterState, EventKind, Exit, FlinkRole, Resources, Status,
     yarn::{Archives, RemoteFile},
 };
 use kobel_provider::{
@@ -38,25 +38,25 @@ pub(super) fn choose(
     machine: Option<&str>,
     dir: &Path,
     files: &mut BTreeMap<String, LocalResource>,
-) -> Result<Vec<Role>, AgentError> {
+) -> Result<Vec<FlinkRole>, AgentError> {
     let archives = plan.yarn.as_ref().and_then(|yarn| yarn.archives.clone());
     let (Some(Archives { made, .. }), Some(machine)) = (archives, machine) else { return Ok(Vec::new()) };
     let mut missing = Vec::new();
-    for role in [Role::JobManager, Role::TaskManager] {
+    for role in [FlinkRole::JobManager, FlinkRole::TaskManager] {
         let kind = Archives::kind(role, machine);
         let link = Archives::link(&kind);
         let fits = match (role, made.get(&kind)) {
             // This very container was given it.
-            (Role::JobManager, _) => dir.join(&link).is_file(),
-            (Role::TaskManager, Some(file)) => {
+            (FlinkRole::JobManager, _) => dir.join(&link).is_file(),
+            (FlinkRole::TaskManager, Some(file)) => {
                 files.insert(link.clone(), resource(file)?);
                 true
             }
-            (Role::TaskManager, None) => false,
+            (FlinkRole::TaskManager, None) => false,
         };
         let role_plan = match role {
-            Role::JobManager => &mut plan.job_manager,
-            Role::TaskManager => &mut plan.task_manager,
+            FlinkRole::JobManager => &mut plan.job_manager,
+            FlinkRole::TaskManager => &mut plan.task_manager,
         };
         role_plan.archive = fits.then(|| link.into());
         missing.extend((!fits).then_some(role));

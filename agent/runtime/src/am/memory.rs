@@ -42,15 +42,15 @@ impl Keeper {
     }
 
     /// Puts the newest memory of the former attempts into the cluster's directory, as if they had died here.
-    /// The port of their front is returned.
-    pub(super) async fn recall(&mut self) -> Result<Option<u16>, AgentError> {
+    /// Their record is returned.
+    pub(super) async fn recall(&mut self) -> Result<Option<Record>, AgentError> {
         let mut numbers = self.numbers().await?;
         numbers.sort_unstable();
         self.newest = numbers.last().copied().unwrap_or_default();
         for number in numbers.into_iter().rev() {
             if let Some(memory) = self.read(number).await {
                 self.put_back(&memory)?;
-                return Ok(Some(memory.record.front_port));
+                return Ok(Some(memory.record));
             }
         }
         Ok(None)
@@ -225,7 +225,7 @@ mod tests {
         // Cut while it was written.
         lab.directory.put("memory-3.json", &b"{\"record\":"[..]).await.unwrap();
         let mut second = lab.keeper("second");
-        assert_eq!(second.recall().await.unwrap(), Some(4711));
+        assert_eq!(second.recall().await.unwrap().unwrap().front_port, 4711);
         assert_eq!(second.newest, 3);
         assert_eq!(second.present().unwrap().record, record);
         assert_eq!(fs::read(dir.events()).unwrap(), fs::read(second.dir.events()).unwrap());

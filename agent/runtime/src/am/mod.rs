@@ -23,9 +23,9 @@ use kobel_conf::chain;
 use kobel_hadoop_rpc::{
     Credentials, Protection,
     token::kind,
-    yarn::{Launch, Registration, Scheduler},
+    yarn::{ContainerId, Launch, Registration, Scheduler},
 };
-use kobel_plan::{ClusterDir, ClusterPlan, yarn::YarnPlan};
+use kobel_plan::{Attempt, ClusterDir, ClusterPlan, WorkerId, yarn::YarnPlan};
 use kobel_provider::{
     local::{LocalProvider, Surroundings},
     yarn::{Master, Pace, YarnProvider},
@@ -43,6 +43,7 @@ use self::{
 use crate::{
     error::AgentError,
     front,
+    record::Record,
     run::{Beside, Extras, govern, io_error, log_to, read_plan},
 };
 
@@ -104,7 +105,8 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
     };
     let (staging, application) = application(&yarn).await?;
     let mut keeper = Keeper::new(application.clone(), dir.clone());
-    let former_port = if node.attempt > 1 { keeper.recall().await? } else { None };
+    let former = if node.attempt > 1 { keeper.recall().await? } else { None };
+    let former_port = former.as_ref().map(|record| record.front_port);
     let front = front::bind(&plan.front, former_port)?.with_secret(read_secret(&node.dir)?);
     let masters = LocalProvider::open(
         dir.workers(),
@@ -129,6 +131,7 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
         },
         launch,
         courier: Arc::new(HdfsCourier::new(application.clone())),
+        former: former.filter(|_| plan.ha.is_some()).map(|record| containers(&record)).unwrap_or_default(),
         historian: Arc::new(History::new(&plan, &yarn, staging, dir.clone())),
         patience: Duration::from_millis(yarn.patience_ms),
         pace: pace(&plan.conf),
@@ -149,6 +152,11 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
         tracing::warn!(error = chain(&error), "could not remove the application's directory");
     }
     Ok(())
+}
+
+/// The containers that a former attempt's record tells of.
+fn containers(record: &Record) -> BTreeMap<ContainerId, (WorkerId, Attempt)> {
+    record.containers.iter().filter_map(|(id, key)| Some((id.parse().ok()?, *key))).collect()
 }
 
 /// Flink's keys for it; without them, this provider's own. What is no number was refused at the start.

@@ -14,7 +14,7 @@ use kobel_flink::{
     train::{Ground, train},
 };
 use kobel_plan::{
-    ClusterPlan, Resources, Role,
+    ClusterPlan, FlinkRole, Resources,
     yarn::{Archives, YarnPlan},
 };
 use kobel_provider::Node as Placeholders;
@@ -54,7 +54,10 @@ appender.main.strategy.max = 1
 /// What a file is that a training has sent.
 pub(super) fn kind_of_draft(name: &str) -> Option<&str> {
     let kind = name.strip_prefix(DRAFT)?;
-    [Role::JobManager, Role::TaskManager].iter().any(|role| Archives::is_kind(*role, kind)).then_some(kind)
+    [FlinkRole::JobManager, FlinkRole::TaskManager]
+        .iter()
+        .any(|role| Archives::is_kind(*role, kind))
+        .then_some(kind)
 }
 
 /// Makes the archives that this plan asks for, and sends them to the application's directory.
@@ -93,7 +96,7 @@ async fn make(mut plan: ClusterPlan, node: &Node) -> Result<(), AgentError> {
     let ground = Ground { dir: &dir, work_dir: Some(&node.dir), fill: &fill };
     train(&plan, &ground).await.map_err(|error| AgentError::Training(Box::new(error)))?;
     let (_, directory) = application(&yarn).await?;
-    for role in [Role::JobManager, Role::TaskManager] {
+    for role in [FlinkRole::JobManager, FlinkRole::TaskManager] {
         let name = format!("{DRAFT}{}", Archives::kind(role, &machine));
         directory.put_draft(&name, &Source::File(dir.join(archive_name(role)))).await?;
         tracing::info!(name, "sent an archive of classes");

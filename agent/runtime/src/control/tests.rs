@@ -2,7 +2,11 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use kobel_plan::{WorkerId, api::StopCause};
+use jiff::Timestamp;
+use kobel_plan::{
+    Attempt, WorkerId,
+    api::{StopCause, Struck},
+};
 
 use super::*;
 use crate::{
@@ -55,6 +59,11 @@ async fn requests_reach_the_supervisor_and_nonsense_does_not() {
                 handle::Request::Scale(ScaleRequest::To(wanted), reply) => reply.send(Ok(wanted)).unwrap(),
                 handle::Request::Restart(id, reply) if id == WorkerId::tm(0) => reply.send(Ok(())).unwrap(),
                 handle::Request::Restart(id, reply) => reply.send(Err(Refusal::NoSuchWorker(id))).unwrap(),
+                handle::Request::Drill(DrillRequest { worker, fault: _ }, reply) => {
+                    let struck = Struck { worker, attempt: Attempt::FIRST, at: Timestamp::UNIX_EPOCH };
+                    let lost = Refusal::NotHighlyAvailable(worker);
+                    reply.send(if worker == WorkerId::tm(0) { Ok(struck) } else { Err(lost) }).unwrap();
+                }
                 handle::Request::Scale(_, reply) => reply.send(Err(Refusal::Ending)).unwrap(),
             }
         }
@@ -68,6 +77,14 @@ async fn requests_reach_the_supervisor_and_nonsense_does_not() {
         ("POST /kobel/v1/restart", r#"{"worker":"tm-0"}"#, 202, "{}"),
         ("POST /kobel/v1/restart", r#"{"worker":"tm-9"}"#, 404, "there is no tm-9"),
         ("POST /kobel/v1/restart", r#"{"worker":"x"}"#, 400, "not understood"),
+        ("POST /kobel/v1/drill", r#"{"worker":"tm-0","fault":"kill"}"#, 200, r#""attempt":1"#),
+        (
+            "POST /kobel/v1/drill",
+            r#"{"worker":"jm-0","fault":"freeze"}"#,
+            409,
+            "jobs would be gone with jm-0",
+        ),
+        ("POST /kobel/v1/drill", r#"{"worker":"jm-0","fault":"burn"}"#, 400, "not understood"),
         ("POST /kobel/v1/stop", "", 400, "not understood"),
         ("GET /kobel/v1/stop", "", 405, "does not take GET"),
         ("GET /kobel/v2", "", 404, "nothing is at /kobel/v2"),
@@ -79,6 +96,7 @@ async fn requests_reach_the_supervisor_and_nonsense_does_not() {
         assert_eq!(answer.status, status, "{request} {body}: {answer:?}");
         assert!(answer.body.contains(text), "{request} {body}: {answer:?}");
     }
-    assert_eq!(supervisor.await.unwrap(), [StopRequest { grace_ms: 5, by: StopCause::Kill }]);
+    let expected = StopRequest::new(StopCause::Kill, Duration::from_millis(5));
+    assert_eq!(supervisor.await.unwrap(), [expected]);
     server.abort();
 }

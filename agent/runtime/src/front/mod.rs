@@ -5,7 +5,7 @@ mod guard;
 mod page;
 mod proxy;
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -135,11 +135,11 @@ fn ends_the_cluster(request: &Request) -> bool {
         }
 }
 
-/// How long workers may take when the cluster is ended over the front, in milliseconds.
-const GRACE_MS: u64 = 10_000;
+/// How long workers may take when the cluster is ended over the front.
+const GRACE: Duration = Duration::from_secs(10);
 
 async fn stop(handle: &Handle) -> Response {
-    handle.stop(StopRequest { grace_ms: GRACE_MS, by: StopCause::RestApi }).await;
+    handle.stop(StopRequest::new(StopCause::RestApi, GRACE)).await;
     (StatusCode::ACCEPTED, axum::Json(serde_json::json!({}))).into_response()
 }
 

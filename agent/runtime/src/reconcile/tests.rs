@@ -65,7 +65,7 @@ fn a_lost_worker_comes_back_as_the_next_attempt_after_a_pause() {
     let now = Instant::now();
     let mut table = settled(wanted(1, 1), now);
     table.was_ready();
-    assert_eq!(table.saw(&exited(tm(0), 1, Exit::Signal(9)), now), News::Failed);
+    assert_eq!(table.saw(&exited(tm(0), 1, Exit::Signal(9)), now), Told::Failed);
     assert_eq!(actions(&table, wanted(1, 1), now), []);
     assert_eq!(table.next_wake(wanted(1, 1)), Some(now + FIRST_DELAY));
     let later = now + FIRST_DELAY;
@@ -123,6 +123,24 @@ fn a_failure_that_was_forgiven_does_not_count() {
 }
 
 #[test]
+fn what_is_killed_again_and_again_while_it_works_is_no_crash_loop() {
+    let mut now = Instant::now();
+    let mut table = settled(wanted(1, 1), now);
+    table.was_ready();
+    let at = |seconds: i64| jiff::Timestamp::from_second(seconds).unwrap();
+    for n in 1..=KILL_LOOP as u32 {
+        assert!(matches!(table.decide(wanted(1, 1), now), Decision::Act(_)), "killed {n} times");
+        table.saw(&WorkerEvent { at: at(0), ..running(JM, n + 1) }, now);
+        table.saw(&WorkerEvent { at: at(5), ..exited(JM, n + 1, Exit::Signal(9)) }, now);
+        now = table.next_wake(wanted(1, 1)).unwrap();
+    }
+    assert!(matches!(
+        table.decide(wanted(1, 1), now),
+        Decision::End(End::CrashLoop { times: KILL_LOOP, .. })
+    ));
+}
+
+#[test]
 fn what_the_scheduler_takes_is_no_failure() {
     let mut now = Instant::now();
     let mut table = settled(wanted(1, 1), now);
@@ -161,7 +179,7 @@ fn a_leaving_worker_wanted_again_is_awaited_first() {
     let mut table = settled(wanted(1, 1), now);
     table.acted(Action::Release(tm(0), Attempt::FIRST));
     assert_eq!(actions(&table, wanted(1, 1), now), []);
-    assert_eq!(table.saw(&exited(tm(0), 1, Exit::Signal(15)), now), News::Released);
+    assert_eq!(table.saw(&exited(tm(0), 1, Exit::Signal(15)), now), Told::Released);
     assert_eq!(actions(&table, wanted(1, 1), now), [Action::Ensure(tm(0), attempt(2))]);
 }
 
@@ -172,8 +190,8 @@ fn an_attempt_that_rises_from_the_dead_is_a_ghost() {
     table.was_ready();
     table.saw(&exited(tm(0), 1, Exit::NodeLost), now);
     table.acted(Action::Ensure(tm(0), attempt(2)));
-    assert_eq!(table.saw(&running(tm(0), 1), now), News::Ghost);
-    assert_eq!(table.saw(&exited(tm(0), 1, Exit::Released), now), News::Nothing);
+    assert_eq!(table.saw(&running(tm(0), 1), now), Told::Ghost);
+    assert_eq!(table.saw(&exited(tm(0), 1, Exit::Released), now), Told::Nothing);
     assert!(table.live().any(|(id, _)| id == tm(0)));
 }
 
@@ -183,7 +201,7 @@ fn a_returning_agent_goes_on_counting_attempts() {
     let mut table = Table::default();
     table.remember(JM, attempt(3), now);
     table.remember(tm(0), attempt(1), now);
-    assert_eq!(table.saw(&running(tm(0), 1), now), News::Running);
+    assert_eq!(table.saw(&running(tm(0), 1), now), Told::Running);
     assert_eq!(actions(&table, wanted(1, 1), now), [Action::Ensure(JM, attempt(4))]);
 }
 
@@ -271,6 +289,6 @@ proptest! {
         now += Duration::from_secs(60);
         prop_assert!(world.settle(&mut table, want, now));
         let live: Vec<_> = world.live.iter().map(|(id, _)| *id).collect();
-        prop_assert_eq!(live, wanted_ids(want).collect::<Vec<_>>());
+        prop_assert_eq!(live, table.wanted_ids(want).collect::<Vec<_>>());
     }
 }

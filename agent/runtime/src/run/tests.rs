@@ -249,6 +249,28 @@ async fn a_worker_is_replaced_on_request_and_no_failure_is_counted() {
 }
 
 #[tokio::test]
+async fn drills_are_no_crash_loop_and_without_high_availability_spare_the_job_manager() {
+    let mut agent = Fixture::start(World::default()).await;
+    agent.state(ClusterState::Ready).await;
+    for round in 2..9 {
+        assert_eq!(agent.post("/kobel/v1/drill", r#"{"worker":"tm-0","fault":"kill"}"#).await, 200);
+        let name = format!("tm-0.{round}");
+        soon("the next attempt", async {
+            while !agent.world.live().contains(&name) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+    assert_eq!(agent.post("/kobel/v1/drill", r#"{"worker":"tm-9","fault":"kill"}"#).await, 404);
+    assert_eq!(agent.post("/kobel/v1/drill", r#"{"worker":"jm-0","fault":"kill"}"#).await, 409);
+    let asked = agent.world.asked().join(", ");
+    assert!(asked.contains("strike tm-0.1 Kill") && !asked.contains("strike jm"), "{asked}");
+    agent.stop(0, "kill").await;
+    agent.ended().await;
+}
+
+#[tokio::test]
 async fn a_stubborn_worker_is_killed_when_somebody_loses_patience() {
     let mut agent = Fixture::start(World::default()).await;
     agent.state(ClusterState::Ready).await;
@@ -265,7 +287,7 @@ async fn a_port_taken_while_the_jobmanager_is_down_is_given_up_with_the_workers_
     let mut agent = Fixture::start(World::default()).await;
     agent.state(ClusterState::Ready).await;
     let record: Record = serde_json::from_slice(&fs::read(agent.dir.record()).unwrap()).unwrap();
-    let rpc = record.job_manager_ports.unwrap().rpc;
+    let rpc = record.ports[&WorkerId::jm(0)].rpc;
     let _thief = std::net::TcpListener::bind(("127.0.0.1", rpc)).unwrap();
     agent.world.die(WorkerId::jm(0), Exit::Code(1));
     agent.state(ClusterState::Degraded).await;

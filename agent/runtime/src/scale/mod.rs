@@ -101,6 +101,7 @@ fn master(rm: &str) -> Master {
             ..Launch::default()
         },
         courier: Arc::new(Nobody),
+        former: Default::default(),
         historian: Arc::new(Nobody),
         patience: PATIENCE,
         pace: Pace::default(),
@@ -249,7 +250,7 @@ fn runs(dir: &ClusterDir) -> usize {
 async fn job_manager(dir: ClusterDir, count: u32) {
     let ports = || {
         let record: Record = serde_json::from_slice(&fs::read(dir.record()).ok()?).ok()?;
-        record.job_manager_ports
+        record.ports.get(&kobel_plan::WorkerId::jm(0)).copied()
     };
     until("the JobManager's ports are chosen", || ports().is_some()).await;
     let overview = json!({

@@ -4,21 +4,18 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kobel_conf::chain;
-use kobel_flink::{JobManagerPorts, worker_spec};
 use kobel_plan::{Attempt, EventKind, Exit, Phase, Role, WorkerEvent, WorkerId, WorkerSpec};
 use kobel_provider::last_words;
 
 use super::{GIVE_UP, Supervisor};
 use crate::{
     handle::Refusal,
-    ports::{PortError, Ports},
-    recall::Note,
     reconcile::{Action, Decision, End, Worker, is_wanted},
     record::{EndKind, Ending},
 };
 
 /// How long a worker that is not wanted any more may take after SIGTERM: it may finish what it writes.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How long the others may take when one worker's failure ends the cluster.
 const GRACE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// When the provider refused something, it is asked again after this.
@@ -97,7 +94,11 @@ impl Supervisor {
     }
 
     async fn release_all(&mut self, grace: Duration) {
-        let staying = self.table.live().filter(|(_, worker)| !worker.leaving());
+        // ZooKeeper goes last: who leaves its election has something to tell it.
+        let others = self.table.live().any(|(id, _)| id.role != Role::ZooKeeper);
+        let may_go =
+            |(id, worker): &(WorkerId, &Worker)| !(worker.leaving() || others && id.role == Role::ZooKeeper);
+        let staying = self.table.live().filter(may_go);
         let staying: Vec<_> = staying.map(|(id, worker)| (id, worker.attempt)).collect();
         for (id, attempt) in staying {
             self.release(id, attempt, grace).await;
@@ -115,15 +116,14 @@ impl Supervisor {
         if ensures.is_empty() {
             return;
         }
-        let ports = match self.ports_for(&ensures).await {
-            Ok(ports) => ports,
-            Err(error) => return self.fail(chain(&error)),
-        };
+        if let Err(error) = self.choose_ports(&ensures).await {
+            return self.fail(chain(&error));
+        }
         // Before the provider is asked: an agent that dies here must not count an attempt twice.
         self.record.attempts.extend(ensures.iter().copied());
         self.record.save(&self.dir).await;
         for (id, attempt) in ensures {
-            match self.spec(&ports, id, attempt) {
+            match self.spec(id, attempt) {
                 Ok(spec) => self.ensure(spec).await,
                 Err(error) => return self.fail(chain(&error)),
             }
@@ -142,69 +142,12 @@ impl Supervisor {
         }
     }
 
-    fn spec(
-        &self,
-        ports: &Ports,
-        id: WorkerId,
-        attempt: Attempt,
-    ) -> Result<WorkerSpec, kobel_flink::LaunchError> {
-        let note = Note { plan: self.stamp, ports: *ports, front: self.record.front_port };
-        let ports = JobManagerPorts { rpc: ports.rpc, rest: ports.rest };
-        let marker = format!("{}/{}", self.dir.path().display(), id.attempt_name(attempt));
-        let mut spec = worker_spec(&self.plan, &ports, id, attempt, &marker)?;
-        note.leave_with(&mut spec);
-        Ok(spec)
-    }
-
-    /// The JobManager's ports: those it had. If another process took them while it was down, or from
-    /// under it before it listened, it gets others, and the TaskManagers, which know the old ones
-    /// only, are replaced.
-    async fn ports_for(&mut self, ensures: &[(WorkerId, Attempt)]) -> Result<Ports, PortError> {
-        let starts_master = ensures.iter().any(|(id, _)| id.role == Role::JobManager);
-        let (host, former) = (self.rpc_host(), self.record.job_manager_ports);
-        if let Some(ports) = former {
-            let still_free = blocking(move || ports.are_free(&host));
-            if !starts_master || still_free.await? {
-                return Ok(ports);
-            }
-        }
-        self.reserved.clear();
-        let (host, choice) = (self.rpc_host(), self.plan.rpc_port);
-        let (ports, reserved) = blocking(move || Ports::choose(&host, choice)).await??;
-        self.reserved = reserved;
-        self.record.job_manager_ports = Some(ports);
-        if let Some(former) = former {
-            tracing::warn!(?former, now = ?ports, "the JobManager's ports were taken: it gets others");
-            self.replace_those_who_know_the_old_ports().await;
-        }
-        Ok(ports)
-    }
-
-    async fn replace_those_who_know_the_old_ports(&mut self) {
-        let (masters, workers): (Vec<_>, Vec<_>) = self
-            .table
-            .iter()
-            .map(|(id, worker)| (id, worker.attempt))
-            .partition(|(id, _)| id.role == Role::JobManager);
-        for (id, _) in masters {
-            self.table.forgive(id);
-        }
-        for (id, attempt) in workers {
-            self.release(id, attempt, GRACE).await;
-        }
-    }
-
-    /// Where the JobManager binds its RPC port.
-    fn rpc_host(&self) -> String {
-        self.plan.conf.get("jobmanager.bind-host").unwrap_or(&self.plan.rpc_address).clone()
-    }
-
     fn fail(&mut self, reason: String) {
-        self.end(Ending { kind: EndKind::Failed, reason, grace: GRACE_AFTER_FAILURE });
+        self.end(Ending::new(EndKind::Failed, reason, GRACE_AFTER_FAILURE));
     }
 
     fn explained(&self, end: End) -> Ending {
-        let stopped = |reason: &str| Ending { kind: EndKind::Stopped, reason: reason.into(), grace: GRACE };
+        let stopped = |reason: &str| Ending::new(EndKind::Stopped, reason, GRACE);
         match end {
             End::NoneWanted => stopped("scaled to nothing"),
             End::JobManagerEnded => stopped("the JobManager ended by itself"),
@@ -215,13 +158,8 @@ impl Supervisor {
                     None => String::new(),
                 };
                 let reason = format!("{name} {exit}, {times} failures in a row{words}");
-                Ending { kind: EndKind::Failed, reason, grace: GRACE_AFTER_FAILURE }
+                Ending::new(EndKind::Failed, reason, GRACE_AFTER_FAILURE)
             }
         }
     }
-}
-
-/// Looking up a host name blocks.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PortError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| PortError::Broken(error.to_string()))
 }

@@ -2,10 +2,14 @@
 //! time, decides after each what to do, does it, and tells the world how the cluster stands.
 
 mod act;
+mod addresses;
+mod drill;
+mod lead;
 mod tell;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    collections::BTreeMap,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,18 +17,20 @@ use std::{
 use futures_util::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use kobel_plan::{
-    ClusterDir, ClusterEvent, ClusterPlan, EventKind, Phase, Role, Status, WorkerEvent, WorkerId,
-    api::{StopCause, StopRequest},
+    ClusterDir, ClusterEvent, ClusterPlan, EventKind, HaPlan, Phase, Role, Status, WorkerEvent, WorkerId,
+    api::StopRequest,
 };
 use kobel_provider::{Provider, Recovered};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::lead::Lead;
 use crate::{
+    election::{Election, News},
     handle::{Refusal, Request, scaled},
-    observe::{Heard, Observation, Question, Target},
+    observe::{Heard, Observation, Question},
     ports::Reservation,
     recall::{Note, PlanStamp},
-    reconcile::{News, Table, Worker, is_wanted},
+    reconcile::{Table, Told, Worker},
     record::{EndKind, Ending, Record, Timeline},
 };
 
@@ -46,8 +52,10 @@ pub(crate) struct Supervisor {
     observed: Option<Observation>,
     /// Of the plan, for the workers to know whose they are.
     stamp: PlanStamp,
-    /// Holds the JobManager's ports against other agents.
-    reserved: Vec<Reservation>,
+    /// Holds JobManagers' ports against other agents.
+    reserved: BTreeMap<WorkerId, Vec<Reservation>>,
+    /// Who leads, and what follows from it.
+    lead: Lead,
     /// When an action that the provider refused is to be tried again.
     retry_at: Option<Instant>,
     /// When the end is declared although workers were not seen to go.
@@ -91,6 +99,8 @@ pub(crate) struct Outputs {
     pub(crate) upstream: watch::Sender<Option<SocketAddr>>,
     /// What the observer is to ask.
     pub(crate) questions: watch::Sender<Question>,
+    /// With high availability, the cluster's place in ZooKeeper.
+    pub(crate) election: Option<Election>,
 }
 
 /// What the supervisor hears.
@@ -101,6 +111,8 @@ pub(crate) struct Inputs {
     pub(crate) heard: watch::Receiver<Heard>,
     /// What the servers are asked.
     pub(crate) requests: mpsc::Receiver<Request>,
+    /// What happens in ZooKeeper; nothing without high availability.
+    pub(crate) elections: Option<mpsc::Receiver<News>>,
 }
 
 impl Supervisor {
@@ -112,7 +124,8 @@ impl Supervisor {
         record: Record,
         outputs: Outputs,
     ) -> Self {
-        let mut table = Table::default();
+        let embedded = plan.ha.as_ref().is_some_and(HaPlan::is_embedded);
+        let mut table = if embedded { Table::default().with_zookeeper() } else { Table::default() };
         for (id, attempt) in &record.attempts {
             table.remember(*id, *attempt, Instant::now());
         }
@@ -122,7 +135,7 @@ impl Supervisor {
         let (timeline, stamp) = (Timeline::new(&dir), PlanStamp::of(&dir));
         // A former agent may have died over the end.
         let give_up_at = record.ending.as_ref().map(|ending| Instant::now() + ending.grace + GIVE_UP);
-        let (observed, reserved, retry_at) = (None, vec![], None);
+        let (observed, reserved, retry_at) = (None, BTreeMap::new(), None);
         Self {
             plan,
             dir,
@@ -133,11 +146,17 @@ impl Supervisor {
             stamp,
             observed,
             reserved,
+            lead: Lead::default(),
             retry_at,
             give_up_at,
             looks: Looks::default(),
             outputs,
         }
+    }
+
+    /// Holds ports that are for a worker.
+    pub(crate) fn reserve(&mut self, id: WorkerId, ports: Vec<Reservation>) {
+        self.reserved.insert(id, ports);
     }
 
     /// Takes over workers that a former agent left, whose front had this port. Workers that do not
@@ -158,10 +177,10 @@ impl Supervisor {
             let Recovered { id, attempt, phase, note: _ } = worker;
             let (name, event) =
                 (id.attempt_name(attempt), WorkerEvent { id, attempt, at: Timestamp::now(), phase });
-            let news = self.table.saw(&event, Instant::now());
+            let told = self.table.saw(&event, Instant::now());
             if let Phase::Exited(exit) = &event.phase {
                 self.event(EventKind::WorkerExited, Some(id), format!("{name} {exit}"));
-            } else if news == News::Ghost {
+            } else if told == Told::Ghost {
                 self.let_ghost_go(&event).await;
             } else if fits {
                 self.event(EventKind::WorkerAdopted, Some(id), format!("{name} was taken over"));
@@ -170,16 +189,18 @@ impl Supervisor {
                 self.release(id, attempt, Duration::ZERO).await;
             }
         }
+        self.fence_former();
         self.publish().await;
     }
 
     /// Whether a worker that was found knows this cluster's ports. One that a former version launched
     /// does not say; it has those in the record, if there was one.
     fn has_use_for(&self, worker: &Recovered) -> bool {
-        let (ports, known) = (self.record.job_manager_ports, self.record.attempts.contains_key(&worker.id));
+        let (now, known) = (self.note(worker.id), self.record.attempts.contains_key(&worker.id));
         match Note::of(worker) {
-            Some(note) => note.plan == self.stamp && Some(note.ports) == ports,
-            None => known && ports.is_some(),
+            Some(note) => note.fits(now),
+            // Of a container nothing but its worker is known.
+            None => known && (now.ports.is_some() || self.plan.ha.is_some()),
         }
     }
 
@@ -212,6 +233,7 @@ impl Supervisor {
                     self.on_answer(answer);
                 }
                 Some(request) = inputs.requests.recv() => self.on_request(request).await,
+                Some(news) = next(&mut inputs.elections) => self.on_election(news).await,
                 () = sleep_until(wake) => {}
             }
         }
@@ -220,15 +242,19 @@ impl Supervisor {
     async fn on_worker(&mut self, event: &WorkerEvent) {
         let name = event.id.attempt_name(event.attempt);
         match self.table.saw(event, Instant::now()) {
-            News::Nothing => return,
-            News::Ghost => return self.let_ghost_go(event).await,
-            News::Running => self.event(EventKind::WorkerRunning, Some(event.id), format!("{name} runs")),
-            news @ (News::Released | News::Failed) => {
+            Told::Nothing => return,
+            Told::Ghost => return self.let_ghost_go(event).await,
+            Told::Running => {
+                self.note_container(event);
+                self.event(EventKind::WorkerRunning, Some(event.id), format!("{name} runs"));
+            }
+            told @ (Told::Released | Told::Failed) => {
+                self.record.containers.retain(|_, key| *key != (event.id, event.attempt));
                 let exit = self.table.get(event.id).and_then(Worker::exit).map(ToString::to_string);
                 let message = format!("{name} {}", exit.unwrap_or_default());
                 self.event(EventKind::WorkerExited, Some(event.id), message);
                 if event.id.role == Role::JobManager {
-                    self.master_gone(news);
+                    self.master_gone(event, told);
                 }
             }
         }
@@ -236,39 +262,33 @@ impl Supervisor {
         self.outputs.questions.send_modify(|_| {});
     }
 
-    fn master_gone(&mut self, news: News) {
-        self.observed = None;
-        if news == News::Released {
-            // Its successor takes over from nobody.
-            self.record.leader = None;
+    /// The master's own is not for another one to take over.
+    fn note_container(&mut self, event: &WorkerEvent) {
+        if let (Phase::Running { container: Some(container), .. }, Role::TaskManager) =
+            (&event.phase, event.id.role)
+        {
+            self.record.containers.insert(container.clone(), (event.id, event.attempt));
         }
-    }
-
-    fn on_answer(&mut self, answer: Option<Observation>) {
-        let living = self.target().map(|target| target.of);
-        self.observed = answer.filter(|answer| Some(answer.of) == living);
-        let Some(leader) = self.observed.as_ref().map(|observed| observed.of) else { return };
-        if self.record.leader.is_some_and(|former| former != leader) {
-            self.record.status.failovers += 1;
-        }
-        self.record.leader = Some(leader);
     }
 
     async fn on_request(&mut self, request: Request) {
         // Who asked may be gone; what was asked for is done all the same.
         match request {
-            Request::Stop(StopRequest { grace_ms, by }, reply) => {
-                self.stop(by, Duration::from_millis(grace_ms)).await;
+            Request::Stop(request, reply) => {
+                self.stop(request).await;
                 let _ = reply.send(());
             }
             Request::Look(reply) => self.looks.ask(reply),
             Request::Restart(id, reply) => {
                 let _ = reply.send(self.restart(id).await);
             }
+            Request::Drill(request, reply) => {
+                let _ = reply.send(self.drill(request).await);
+            }
             Request::Scale(request, reply) => {
                 let granted = match self.record.ending {
                     Some(_) => Err(Refusal::Ending),
-                    None => scaled(self.record.wanted, request),
+                    None => scaled(self.record.wanted, request, self.plan.ha.is_some()),
                 };
                 if let Ok(wanted) = granted {
                     let (jms, tms) = (wanted.job_managers, wanted.task_managers);
@@ -285,13 +305,14 @@ impl Supervisor {
     }
 
     /// Begins the end, or shortens the grace of one that has begun.
-    async fn stop(&mut self, by: StopCause, grace: Duration) {
-        let asked = Ending::requested(by, grace);
+    async fn stop(&mut self, request: StopRequest) {
+        let (asked, grace) = (Ending::requested(request), request.grace());
         self.event(EventKind::StopRequested, None, asked.reason.clone());
         match &mut self.record.ending {
             None => self.end(asked),
             Some(ending) if grace < ending.grace => {
                 ending.grace = grace;
+                ending.keep_ha |= asked.keep_ha;
                 if ending.kind == EndKind::Stopped {
                     (ending.kind, ending.reason) = (asked.kind, asked.reason);
                 }
@@ -300,15 +321,6 @@ impl Supervisor {
             Some(_) => {}
         }
         self.publish().await;
-    }
-
-    /// The JobManager process to ask and to forward to.
-    fn target(&self) -> Option<Target> {
-        let ports = self.record.job_manager_ports?;
-        let master = |id: &WorkerId| id.role == Role::JobManager && is_wanted(self.record.wanted, *id);
-        let (id, worker) = self.table.live().find(|(id, worker)| master(id) && !worker.leaving())?;
-        let rest = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.rest));
-        Some(Target { of: (id, worker.attempt), rest })
     }
 
     fn is_over(&self) -> bool {
@@ -327,6 +339,13 @@ impl Supervisor {
     fn event(&self, kind: EventKind, worker: Option<WorkerId>, message: String) {
         tracing::info!(?kind, worker = worker.map(tracing::field::display), "{message}");
         self.timeline.append(&ClusterEvent { at: Timestamp::now(), kind, worker, message });
+    }
+}
+
+async fn next(news: &mut Option<mpsc::Receiver<News>>) -> Option<News> {
+    match news {
+        Some(news) => news.recv().await,
+        None => std::future::pending().await,
     }
 }
 

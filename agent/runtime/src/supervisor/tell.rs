@@ -17,9 +17,12 @@ use crate::{
 impl Supervisor {
     /// Tells everyone what changed.
     pub(super) async fn publish(&mut self) {
+        self.watch_over_masters();
         let status = self.status();
         let steady = status.state == ClusterState::Ready;
-        let question = Question { target: self.target(), hurry: !steady, serial: self.looks.asked };
+        let jobs = self.lead.awaits_jobs();
+        let question =
+            Question { target: self.target(), hurry: !steady || jobs, serial: self.looks.asked, jobs };
         self.outputs.questions.send_if_modified(|asked| std::mem::replace(asked, question) != question);
         let upstream = question.target.map(|target| target.rest);
         self.outputs.upstream.send_if_modified(|known| std::mem::replace(known, upstream) != upstream);
@@ -38,6 +41,7 @@ impl Supervisor {
             EndKind::Killed => Outcome::Killed,
             EndKind::Failed => Outcome::Failed,
         };
+        self.clean_up_ha(&ending).await;
         if let Err(error) = self.provider.finish(outcome, &ending.reason).await {
             tracing::warn!(error = chain(&error), "the provider could not finish");
         }
@@ -75,7 +79,7 @@ impl Supervisor {
         let status = Status {
             state,
             reason,
-            masters: standing::masters(&self.table, observed),
+            masters: standing::masters(&self.table, observed, self.record.leading_since),
             task_managers: standing::task_managers(wanted, &self.table, observed),
             slots: observed.map_or(Slots::default(), |observed| observed.slots),
             jobs: observed.map_or(self.record.status.jobs, |observed| observed.jobs),

@@ -37,7 +37,11 @@ pub(crate) fn handle(
 ) -> (Handle, watch::Sender<Arc<kobel_plan::Status>>, mpsc::Receiver<Request>) {
     let (status, statuses) = watch::channel(Arc::new(Record::of_agent(None, &plan(dir), 8081).status));
     let (requests, requested) = mpsc::channel(1);
-    (Handle { status: statuses, requests, events: dir.join("events.jsonl") }, status, requested)
+    (
+        Handle { status: statuses, requests, events: dir.join("events.jsonl"), results: None },
+        status,
+        requested,
+    )
 }
 
 /// A cluster of one JobManager and two TaskManagers in this directory.
@@ -65,6 +69,7 @@ pub(crate) fn plan(dir: &Path) -> ClusterPlan {
         front: FrontPlan { bind: "localhost".into(), address: "localhost".into(), port: PortChoice::Free },
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
+        ha: None,
         yarn: None,
     }
 }

@@ -11,7 +11,8 @@ use axum::{Json, Router, routing::get};
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
 use kobel_plan::{
-    Attempt, Exit, Launch, Phase, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec,
+    Attempt, Death, Exit, Fault, Launch, Phase, ProviderKind, Resources, Role, WorkerEvent, WorkerId,
+    WorkerSpec,
 };
 use kobel_provider::{Outcome, Provider, ProviderError, Recovered};
 use serde_json::json;
@@ -186,6 +187,15 @@ impl Provider for World {
         Ok(())
     }
 
+    async fn strike(&self, id: WorkerId, attempt: Attempt, fault: Fault) -> Result<(), ProviderError> {
+        let mut inner = self.lock();
+        inner.asked.push(format!("strike {} {fault:?}", id.attempt_name(attempt)));
+        if fault == Fault::Kill {
+            inner.end(self, (id, attempt), Exit::Signal(9));
+        }
+        Ok(())
+    }
+
     fn watch(&self) -> BoxStream<'static, WorkerEvent> {
         let (watcher, events) = mpsc::unbounded_channel();
         let mut inner = self.lock();
@@ -195,6 +205,10 @@ impl Provider for World {
         }
         inner.watchers.push(watcher);
         stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) }).boxed()
+    }
+
+    fn death(&self, _id: WorkerId, _attempt: Attempt, _exit: &Exit) -> Death {
+        Death::Reaped
     }
 
     async fn finish(&self, outcome: Outcome, _reason: &str) -> Result<(), ProviderError> {

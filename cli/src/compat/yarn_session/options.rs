@@ -54,6 +54,7 @@ yarn-session.sh [OPTIONS]: starts a Flink session on YARN, or attaches to one
   -at, --applicationType T      YARN's type of the application
   -D KEY=VALUE                  a Flink option
   -j,  --jar P                  a Flink distribution, or the flink-dist jar in its lib directory
+  -z,  --zookeeperNamespace S   the session's name in ZooKeeper, with high availability
   -id, --applicationId ID       attach to a session that runs; with -d only show how to reach it
   -q,  --query                  show YARN's nodes and queues, and start nothing
 Attached, type help, or stop to end the session; Ctrl-C ends it too.";
@@ -71,10 +72,6 @@ pub(super) enum Request {
     Start { spec: Box<ClusterSpec>, detached: bool, notes: Vec<&'static str> },
 }
 
-/// Options that would change what is done, and cannot be honoured: refused by name rather than dropped.
-const NOT_YET: &[(&str, &str, &str)] =
-    &[("zookeeperNamespace", "-z: there is no high availability yet", "leave -z out")];
-
 /// Reads the command line; `name` is what kobel is to call a session that is started.
 pub(super) fn read(args: &[String], name: ClusterName) -> Result<Request, Failure> {
     let parsed = parse(&[OPTIONS], args).map_err(|e| usage(e.to_string()).hint("yarn-session.sh -h"))?;
@@ -83,9 +80,6 @@ pub(super) fn read(args: &[String], name: ClusterName) -> Result<Request, Failur
     }
     if let Some(word) = parsed.rest.first() {
         return Err(usage(format!("unexpected argument {word}")).hint("yarn-session.sh -h"));
-    }
-    if let Some((_, why, hint)) = NOT_YET.iter().find(|(key, ..)| parsed.has(key)) {
-        return Err(usage(format!("an option cannot be honoured: {why}")).hint(*hint));
     }
     if let Some(master) = parsed.value("jobmanager").filter(|to| *to != "yarn-cluster") {
         let what = format!(
@@ -132,6 +126,7 @@ fn spec(parsed: &Parsed, name: ClusterName) -> Result<ClusterSpec, Failure> {
         slots: number(parsed, "slots", "-s", 1)?.and_then(NonZeroU32::new),
         tm_memory: megabytes(parsed, "taskManagerMemory", "-tm")?,
         jm_memory: megabytes(parsed, "jobManagerMemory", "-jm")?,
+        namespace: parsed.value("zookeeperNamespace").map(String::from),
         queue: parsed.value("queue").map(String::from),
         application_name: parsed.value("name").map(String::from),
         node_label: parsed.value("nodeLabel").map(String::from),
@@ -232,6 +227,7 @@ mod tests {
             (spec.overrides[0].key.as_str(), spec.overrides[0].value.as_str()),
             ("yarn.ship-files", "a.jar;lib")
         );
+        assert_eq!(started("-z ns").0.namespace.as_deref(), Some("ns"));
         let (spec, _) = started("-nm etl -qu fast -nl gpu -at Flink -Dyarn.application.name=other -D a=b=c");
         assert_eq!(spec.queue.as_deref(), Some("fast"));
         assert_eq!(spec.application_name.as_deref(), Some("etl"));
@@ -262,7 +258,6 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_named() {
         for (line, word) in [
-            ("-z ns", "-z: there is no"),
             ("-m host:8081", "-m host:8081"),
             ("-n -1", "-n -1: expected a number from 0"),
             ("-n two", "-n two"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kobel_conf::{Category, Explain, units::MemorySize};
 use kobel_hadoop_rpc::yarn::UrlError;
-use kobel_plan::Role;
+use kobel_plan::FlinkRole;
 use kobel_staging::{BlobError, StagingError};
 
 use super::super::{
@@ -46,7 +46,7 @@ pub enum StartError {
     #[error("a {} of {size} does not fit: YARN gives out containers up to {largest}", role.noun())]
     TooLarge {
         /// Whose.
-        role: Role,
+        role: FlinkRole,
         /// Its container.
         size: MemorySize,
         /// The largest.
@@ -81,8 +81,8 @@ impl Explain for StartError {
             StartError::Blob(e) => e.hint(),
             StartError::Staging(e) => e.hint(),
             StartError::Key(e) => e.hint(),
-            StartError::TooLarge { role: Role::JobManager, .. } => Some("--jm-mem 1g".into()),
-            StartError::TooLarge { role: Role::TaskManager, .. } => Some("--tm-mem 1g".into()),
+            StartError::TooLarge { role: FlinkRole::JobManager, .. } => Some("--jm-mem 1g".into()),
+            StartError::TooLarge { role: FlinkRole::TaskManager, .. } => Some("--tm-mem 1g".into()),
             _ => None,
         }
     }

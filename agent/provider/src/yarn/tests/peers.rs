@@ -279,6 +279,7 @@ impl World {
             },
             launch: Launch { commands: vec!["./kobel exec worker.json".into()], ..Launch::default() },
             courier: Arc::new(Porter(self.state.clone())),
+            former: Default::default(),
             historian: Arc::new(Porter(self.state.clone())),
             patience,
             pace: Pace::default(),

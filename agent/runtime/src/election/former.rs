@@ -1,0 +1,105 @@
+//! The JobManager that leads, as an agent must know it that comes after this one: to see whether it is dead, and whose
+//! znodes are its own.
+
+use std::{fs, io, path::Path};
+
+use kobel_flink::ha::{SessionId, SessionLog, session_log::file_name};
+use kobel_plan::Death;
+use kobel_provider::local::ProcessIdentity;
+use serde::{Deserialize, Serialize};
+
+use super::Master;
+
+/// Which processes this one can see: numbers mean others in another container.
+const NAMESPACE: &str = "/proc/self/ns/pid";
+
+/// A JobManager of which the next agent may have to know that it is dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Former {
+    /// Which.
+    pub(crate) master: Master,
+    /// Its process.
+    process: ProcessIdentity,
+    /// Where that number is its own, besides on this boot.
+    pid_namespace: String,
+    /// The port of its REST server.
+    pub(crate) rest: u16,
+    /// Its sessions, as ZooKeeper writes them.
+    sessions: Vec<String>,
+}
+
+impl Former {
+    /// One that lives, with this process id on this machine.
+    pub(crate) fn of(master: Master, pid: u32, rest: u16, logs: &Path) -> io::Result<Option<Self>> {
+        let pid = i32::try_from(pid).map_err(io::Error::other)?;
+        let Some(process) = ProcessIdentity::of(pid)? else { return Ok(None) };
+        let log = SessionLog::read(&logs.join(file_name(&master.0.attempt_name(master.1))))?;
+        let sessions = log.map(|log| log.sessions()).unwrap_or_default();
+        Ok(Some(Self {
+            master,
+            process,
+            pid_namespace: pid_namespace()?,
+            rest,
+            sessions: sessions.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    /// What can be seen of it from here and now.
+    pub(crate) fn death(&self) -> Death {
+        let is_gone = || -> io::Result<bool> {
+            let here = ProcessIdentity::of(std::process::id() as i32)?.map(|own| own.boot_id);
+            let same_place =
+                here.as_ref() == Some(&self.process.boot_id) && pid_namespace()? == self.pid_namespace;
+            Ok(same_place && !self.process.holds_its_pid()?)
+        };
+        match is_gone() {
+            Ok(true) => Death::ProcessGone,
+            Ok(false) | Err(_) => Death::Unproven,
+        }
+    }
+
+    /// The sessions that it had when it was seen last.
+    pub(crate) fn sessions(&self) -> Vec<SessionId> {
+        self.sessions.iter().filter_map(|id| id.parse().ok()).collect()
+    }
+}
+
+fn pid_namespace() -> io::Result<String> {
+    Ok(fs::read_link(NAMESPACE)?.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use kobel_plan::{Attempt, WorkerId};
+
+    use super::*;
+
+    const MASTER: Master = (WorkerId { role: kobel_plan::Role::JobManager, index: 0 }, Attempt::FIRST);
+
+    fn child() -> Child {
+        Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap()
+    }
+
+    #[test]
+    fn only_one_that_is_gone_from_this_very_place_is_dead() {
+        let tmp = tempfile::tempdir().unwrap();
+        let log =
+            "1 Session establishment complete on server x, session id = 0x7, negotiated timeout = 4000\n";
+        fs::write(tmp.path().join("jm-0.1.sessions"), log).unwrap();
+        let mut child = child();
+        let former = Former::of(MASTER, child.id(), 1, tmp.path()).unwrap().unwrap();
+        assert_eq!((former.death(), former.sessions()), (Death::Unproven, vec![SessionId::new(7).unwrap()]));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(former.death(), Death::ProcessGone);
+        let elsewhere = Former { pid_namespace: "pid:[1]".into(), ..former.clone() };
+        assert_eq!(elsewhere.death(), Death::Unproven, "its number may be its own there");
+        let process = ProcessIdentity { boot_id: "another".into(), ..former.process.clone() };
+        assert_eq!(Former { process, ..former.clone() }.death(), Death::Unproven, "another machine");
+        let back = serde_json::from_slice(&serde_json::to_vec(&former).unwrap()).unwrap();
+        assert_eq!(former, back);
+    }
+}

@@ -1,0 +1,63 @@
+//! What the agent knows of a JobManager's end, put together when it is over.
+
+use std::path::PathBuf;
+
+use kobel_flink::{
+    ha::{Evidence, SessionId, SessionLog, Sessions, session_log::file_name},
+    launch::REST_HOST,
+};
+use kobel_plan::Death;
+
+use super::Master;
+
+/// A JobManager's end.
+#[derive(Debug)]
+pub(crate) struct Obituary {
+    /// Whose.
+    pub(crate) of: Master,
+    /// What was seen of it.
+    pub(crate) death: Death,
+    /// The port of its REST server.
+    pub(crate) rest: u16,
+    /// The session that published its address as the leader's, if it ever led.
+    pub(crate) observed: Option<SessionId>,
+    /// Its sessions as far as they are known without its log.
+    pub(crate) known: Vec<SessionId>,
+    /// Where it wrote its sessions down.
+    pub(crate) logs: PathBuf,
+    /// The JobManagers that live.
+    pub(crate) alive: Vec<Master>,
+}
+
+/// What a JobManager says its REST API's address is.
+pub(crate) fn rest_address(port: u16) -> String {
+    format!("http://{REST_HOST}:{port}")
+}
+
+impl Obituary {
+    /// It as evidence. Reads the logs of sessions.
+    pub(crate) async fn evidence(self) -> Evidence {
+        let Self { of, death, rest, observed, known, logs, alive } = self;
+        let read = move || {
+            let log = |(id, attempt): Master| {
+                let path = logs.join(file_name(&id.attempt_name(attempt)));
+                SessionLog::read(&path).unwrap_or_else(|error| {
+                    tracing::warn!(path = %path.display(), %error, "could not read a log of sessions");
+                    None
+                })
+            };
+            let own = log(of).map(|log| log.sessions());
+            let alive = alive.into_iter().filter_map(log).flat_map(|log| log.sessions()).collect();
+            (own, alive)
+        };
+        let (own, alive) = tokio::task::spawn_blocking(read).await.unwrap_or_default();
+        let sessions = match (own, observed) {
+            // A process that logs otherwise, by logback, has an empty one or none.
+            (Some(own), _) if !own.is_empty() => Sessions::Logged(own),
+            _ if !known.is_empty() => Sessions::Logged(known),
+            (_, Some(observed)) => Sessions::Observed(observed),
+            (_, None) => Sessions::Unknown,
+        };
+        Evidence { death, sessions, rest_address: rest_address(rest), alive }
+    }
+}

@@ -1,0 +1,279 @@
+//! Who leads: without high availability the one JobManager there is, with it the one that ZooKeeper names. And what
+//! follows when it is lost.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use kobel_conf::chain;
+use kobel_flink::ha::{Fenced, LeaderNode, LeaderView, SessionId, ZkError};
+use kobel_plan::{EventKind, Exit, HaPlan, Phase, Role, WorkerEvent, WorkerId};
+
+use super::Supervisor;
+use crate::{
+    election::{Former, Master, News, Obituary, rest_address},
+    observe::{Observation, Target},
+    ports::Ports,
+    reconcile::{Told, Worker, is_wanted},
+    record::{EndKind, Ending},
+};
+
+/// Jobs that do not run again by then, nobody waits for any more.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What is known of the lead.
+#[derive(Debug, Default)]
+pub(super) struct Lead {
+    /// The living JobManager that ZooKeeper names. While ZooKeeper does not answer, the one it named last.
+    named: Option<Master>,
+    /// The session that each JobManager led with.
+    sessions: BTreeMap<Master, SessionId>,
+    /// A leader that was lost and is not made up for yet.
+    lost: Option<Lost>,
+}
+
+/// A leader that is gone.
+#[derive(Debug, Clone, Copy)]
+struct Lost {
+    master: Master,
+    at: Instant,
+    /// The jobs that ran then.
+    jobs: u32,
+    /// When another one led.
+    succeeded: Option<Duration>,
+}
+
+impl Lead {
+    /// Whether jobs are expected to run again.
+    pub(super) fn awaits_jobs(&self) -> bool {
+        self.lost
+            .is_some_and(|lost| lost.jobs > 0 && lost.succeeded.is_some() && lost.at.elapsed() < PATIENCE)
+    }
+}
+
+impl Supervisor {
+    /// The JobManager process to ask and to forward to.
+    pub(super) fn target(&self) -> Option<Target> {
+        let is_master = |id: &WorkerId| id.role == Role::JobManager && is_wanted(self.record.wanted, *id);
+        let leads = |master: Master| self.plan.ha.is_none() || self.lead.named == Some(master);
+        let mut masters = self.table.live().filter(|(id, worker)| is_master(id) && !worker.leaving());
+        let (id, worker) = masters.find(|(id, worker)| leads((*id, worker.attempt)))?;
+        Some(Target { of: (id, worker.attempt), rest: rest_server(self.record.ports.get(&id)?) })
+    }
+
+    /// What ZooKeeper tells.
+    pub(super) async fn on_election(&mut self, news: News) {
+        match news {
+            News::Leader(LeaderView::Seen(node)) => self.on_leader_node(&node),
+            News::Leader(LeaderView::Unknown(error)) => {
+                let error = error.map(|error| chain(&error)).unwrap_or_default();
+                tracing::warn!(error, "ZooKeeper does not answer: whoever led is taken to lead on");
+            }
+            News::Hangs(master) => self.on_hanging(master).await,
+            News::Fenced { of, outcome, took } => self.on_fenced(of, outcome, took),
+        }
+    }
+
+    /// A JobManager that is deaf is of no use, and may hold the lead for as long as its session lasts.
+    async fn on_hanging(&mut self, (id, attempt): Master) {
+        let lives =
+            |worker: &Worker| worker.attempt == attempt && worker.exit().is_none() && !worker.leaving();
+        if !self.table.get(id).is_some_and(lives) {
+            return;
+        }
+        let name = id.attempt_name(attempt);
+        let silence = self.plan.ha.as_ref().map(HaPlan::silence).unwrap_or_default();
+        let message = format!("{name} has not answered for {silence:?}, and is killed");
+        self.event(EventKind::WorkerHangs, Some(id), message);
+        self.release(id, attempt, Duration::ZERO).await;
+    }
+
+    /// Has the living JobManagers watched.
+    pub(super) fn watch_over_masters(&self) {
+        let Some(election) = &self.outputs.election else { return };
+        let runs = |(id, worker): (WorkerId, &Worker)| {
+            let here = id.role == Role::JobManager && worker.place().is_some() && !worker.leaving();
+            let ports = self.record.ports.get(&id).filter(|_| here)?;
+            Some(Target { of: (id, worker.attempt), rest: rest_server(ports) })
+        };
+        election.watch_over(self.table.live().filter_map(runs).collect());
+    }
+
+    fn on_leader_node(&mut self, node: &LeaderNode) {
+        let LeaderNode::Known { znode, info } = node else {
+            self.lead.named = None;
+            return;
+        };
+        let masters = self.table.live().filter(|(id, _)| id.role == Role::JobManager);
+        let is_it = |id: &WorkerId| {
+            self.record.ports.get(id).is_some_and(|ports| rest_address(ports.rest) == info.address)
+        };
+        let master = masters.map(|(id, worker)| (id, worker.attempt)).find(|(id, _)| is_it(id));
+        self.lead.named = master;
+        self.record.named = master.and_then(|master| self.as_former(master));
+        match (master, znode.owner) {
+            (Some(master), Some(owner)) => {
+                self.lead.sessions.insert(master, owner);
+            }
+            (Some(_), None) => {}
+            (None, _) => {
+                tracing::warn!(address = info.address, "a JobManager leads that is none of this cluster's")
+            }
+        }
+    }
+
+    /// What the next agent must know of it.
+    fn as_former(&self, master: Master) -> Option<Former> {
+        let pid = self.table.get(master.0)?.place()?.pid?;
+        let rest = self.record.ports.get(&master.0)?.rest;
+        let former = Former::of(master, pid, rest, &self.plan.log_dir);
+        former.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a next agent will not know which session leads");
+            None
+        })
+    }
+
+    /// The leader of a former agent, if it is gone: nobody saw it die, and nobody has fenced it.
+    pub(super) fn fence_former(&self) {
+        let (Some(election), Some(former)) = (&self.outputs.election, &self.record.named) else { return };
+        if self.living_masters().contains(&former.master) {
+            return;
+        }
+        election.fence(Obituary {
+            of: former.master,
+            death: former.death(),
+            rest: former.rest,
+            observed: None,
+            known: former.sessions(),
+            logs: self.plan.log_dir.clone(),
+            alive: self.living_masters(),
+        });
+    }
+
+    fn living_masters(&self) -> Vec<Master> {
+        let masters = self.table.live().filter(|(id, _)| id.role == Role::JobManager);
+        masters.map(|(id, worker)| (id, worker.attempt)).collect()
+    }
+
+    /// A JobManager's process is over.
+    pub(super) fn master_gone(&mut self, event: &WorkerEvent, told: Told) {
+        let master = (event.id, event.attempt);
+        let led = self.record.leader == Some(master);
+        if let Phase::Exited(exit) = &event.phase {
+            self.fence(master, exit);
+        }
+        if self.lead.named == Some(master) {
+            self.lead.named = None;
+        }
+        let jobs =
+            self.observed.take_if(|observed| observed.of == master).map(|observed| observed.jobs.running);
+        if !led {
+            return;
+        }
+        let name = event.id.attempt_name(event.attempt);
+        self.event(EventKind::LeaderLost, Some(event.id), format!("{name} led, and is gone"));
+        let jobs = jobs.unwrap_or(self.record.status.jobs.running);
+        self.lead.lost = Some(Lost { master, at: Instant::now(), jobs, succeeded: None });
+        if told == Told::Released && self.plan.ha.is_none() {
+            // Its successor takes over from nobody.
+            self.record.leader = None;
+        }
+    }
+
+    fn fence(&self, of: Master, exit: &Exit) {
+        let (Some(election), Some(ports)) = (&self.outputs.election, self.record.ports.get(&of.0)) else {
+            return;
+        };
+        election.fence(Obituary {
+            of,
+            death: self.provider.death(of.0, of.1, exit),
+            rest: ports.rest,
+            observed: self.lead.sessions.get(&of).copied(),
+            known: Vec::new(),
+            logs: self.plan.log_dir.clone(),
+            alive: self.living_masters(),
+        });
+    }
+
+    fn on_fenced(&mut self, (id, attempt): Master, outcome: Result<Fenced, ZkError>, took: Duration) {
+        let name = id.attempt_name(attempt);
+        let message = match outcome {
+            Ok(Fenced::Done { removed, .. }) => {
+                format!("{name}'s latch and {} more znodes were removed within {took:.0?}", removed.len() - 1)
+            }
+            Ok(Fenced::Refused(kobel_flink::ha::Refusal::NothingLeft)) => return,
+            Ok(Fenced::Refused(refusal)) => format!("{name} was not fenced: {refusal}; its session decides"),
+            Err(error) => format!("{name} was not fenced: {}; its session decides", chain(&error)),
+        };
+        self.event(EventKind::Fenced, Some(id), message);
+    }
+
+    /// What the observer heard.
+    pub(super) fn on_answer(&mut self, answer: Option<Observation>) {
+        let living = self.target().map(|target| target.of);
+        self.observed = answer.filter(|answer| Some(answer.of) == living);
+        let Some(leader) = self.observed.as_ref().map(|observed| observed.of) else { return };
+        if self.record.leader != Some(leader) {
+            self.leader_changed(leader);
+        }
+        self.jobs_are_back();
+    }
+
+    fn leader_changed(&mut self, leader: Master) {
+        let name = leader.0.attempt_name(leader.1);
+        let since = self.lead.lost.as_mut().map(|lost| {
+            let took = lost.at.elapsed();
+            lost.succeeded = Some(took);
+            format!(", {took:.1?} after {} was lost", lost.master.0.attempt_name(lost.master.1))
+        });
+        let former = self.record.leader.replace(leader);
+        self.record.leading_since = Some(Timestamp::now());
+        if former.is_some() {
+            self.record.status.failovers += 1;
+        }
+        self.event(
+            EventKind::LeaderElected,
+            Some(leader.0),
+            format!("{name} leads{}", since.unwrap_or_default()),
+        );
+    }
+
+    /// After a change of leaders: do all jobs run again?
+    fn jobs_are_back(&mut self) {
+        let (Some(lost), Some(observed)) = (self.lead.lost, &self.observed) else { return };
+        let Some(took) = lost.succeeded else { return };
+        if lost.jobs == 0 || lost.at.elapsed() >= PATIENCE {
+            self.lead.lost = None;
+        } else if observed.not_running == Some(0) && observed.jobs.running >= lost.jobs {
+            let (jobs, all) = (observed.jobs.running, lost.at.elapsed());
+            let id = observed.of.0;
+            self.lead.lost = None;
+            self.event(
+                EventKind::JobsRunning,
+                Some(id),
+                format!("{jobs} of {} jobs run again after {all:.1?}, led after {took:.1?}", lost.jobs),
+            );
+        }
+    }
+
+    /// Removes what high availability leaves of a cluster that ended well.
+    pub(super) async fn clean_up_ha(&mut self, ending: &Ending) {
+        let (Some(election), Some(ha)) = (&self.outputs.election, &self.plan.ha) else { return };
+        if ending.kind != EndKind::Stopped || ending.keep_ha || ha.keep {
+            return;
+        }
+        for error in election.clean_up(&self.plan, ha, &self.dir).await {
+            let what = chain(&error);
+            tracing::warn!(error = what, "something is left of the cluster's high availability");
+            self.event(EventKind::HaLeft, None, what);
+        }
+    }
+}
+
+/// A JobManager's own REST server.
+fn rest_server(ports: &Ports) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, ports.rest))
+}

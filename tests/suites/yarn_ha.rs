@@ -1,0 +1,132 @@
+//! High availability on YARN: the master is killed, and jobs and TaskManagers go on.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use kobel_kit::{
+    Flink, Lab, compile_job,
+    hadoop::{Cluster, Hadoop, Setup, Site},
+    http, wait,
+};
+use serde_json::Value;
+
+const USER: &str = "ann";
+const SOON: Duration = Duration::from_secs(90);
+
+fn setup() -> Setup {
+    Setup::yarn().zookeeper().set(Site::Yarn, "yarn.resourcemanager.am.max-attempts", "20")
+}
+
+/// A session by the name `ha` with a job that makes checkpoints.
+struct Session<'a> {
+    cluster: &'a Cluster,
+    lab: Lab,
+    job: String,
+}
+
+impl<'a> Session<'a> {
+    fn start(cluster: &'a Cluster, flink: &Flink) -> Self {
+        let (hdfs, home) = (cluster.hdfs(), format!("/user/{USER}"));
+        hdfs.mkdir(&hdfs.superuser, &home, "755");
+        hdfs.chown(&home, USER);
+        let mut lab = Lab::with_flink("yarn-ha", flink);
+        lab.env("HADOOP_CONF_DIR", cluster.conf_dir().to_str().unwrap());
+        lab.env("HADOOP_USER_NAME", USER);
+        let storage = format!("high-availability.storageDir={}{home}/ha", hdfs.uri());
+        let checkpoints = format!("state.checkpoints.dir={}{home}/checkpoints", hdfs.uri());
+        let mut args = vec!["start", "ha", "--on", "yarn", "--zookeeper", &cluster.zookeeper().address];
+        args.extend(["--tm", "2", "--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"]);
+        args.extend(["-D", &storage, "-D", &checkpoints, "-D", "execution.checkpointing.interval=200 ms"]);
+        lab.kobel(&args).ok();
+        let jar = compile_job(flink, "SleepingJob", lab.dir());
+        let run = lab.kobel(&["run", "--cluster", "ha", "-d", jar.to_str().unwrap()]).ok().stdout;
+        let (_, job) = run.trim().rsplit_once("JobID ").expect("a job");
+        let session = Self { cluster, job: job.into(), lab };
+        session.running_since(0);
+        session
+    }
+
+    fn status(&self) -> Value {
+        self.lab.kobel(&["status", "ha", "-o", "json"]).json()
+    }
+
+    fn rest(&self, path: &str) -> Result<Value, String> {
+        let url = self.status()["restUrl"].as_str().ok_or("no address")?.to_string();
+        let reply = http::get(&format!("{url}{path}"))?;
+        if reply.status != 200 {
+            return Err(format!("{}: {}", reply.status, reply.body));
+        }
+        serde_json::from_str(&reply.body).map_err(|error| error.to_string())
+    }
+
+    fn checkpoint(&self) -> Result<u64, String> {
+        let told = self.rest(&format!("/jobs/{}/checkpoints", self.job))?;
+        told["latest"]["completed"]["id"].as_u64().ok_or(told["latest"].to_string())
+    }
+
+    /// Waits until the job runs and has completed a checkpoint above this one.
+    #[track_caller]
+    fn running_since(&self, checkpoint: u64) -> u64 {
+        wait::until("the job runs and has completed a checkpoint", SOON, || {
+            let job = self.rest(&format!("/jobs/{}", self.job))?;
+            match self.checkpoint()? {
+                newest if job["state"] == "RUNNING" && newest > checkpoint => Ok(newest),
+                newest => Err(format!("{} at checkpoint {newest}, before {checkpoint}", job["state"])),
+            }
+        })
+    }
+
+    fn ready(&self) -> Value {
+        wait::until("it is ready", SOON, || match self.status() {
+            now if now["state"] == "Ready" => Ok(now),
+            now => Err(now.to_string()),
+        })
+    }
+
+    fn processes(&self, word: &str) -> Vec<i32> {
+        let started =
+            |line: &str| line.contains(word) && !(line.contains("bash") || line.contains("--leash"));
+        let of_it = |(pid, line): (i32, String)| started(&line).then_some(pid);
+        let mut pids: Vec<i32> = self.cluster.containers().into_iter().filter_map(of_it).collect();
+        pids.sort_unstable();
+        pids
+    }
+}
+
+fn kill_9(pid: i32) {
+    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("kill").success());
+}
+
+#[test]
+fn task_managers_and_jobs_outlive_the_master() {
+    let (Some(flink), Some(hadoop)) = (Flink::v1(), Hadoop::from_env()) else { return };
+    let cluster = Cluster::start(&hadoop, setup());
+    let session = Session::start(&cluster, &flink);
+    let before = session.ready();
+    for round in 1..=2 {
+        let (tms, masters) = (session.processes("TaskManagerRunner"), session.processes("./kobel am"));
+        assert_eq!((tms.len(), masters.len()), (2, 1));
+        let checkpoint = session.checkpoint().unwrap();
+        kill_9(masters[0]);
+        let since = Instant::now();
+        session.running_since(checkpoint);
+        let took = since.elapsed();
+        let after = session.ready();
+        assert_eq!(session.processes("TaskManagerRunner"), tms, "every TaskManager is the same");
+        assert_eq!(
+            after["failovers"].as_u64(),
+            Some(round),
+            "{}",
+            session.lab.kobel(&["events", "ha"]).stdout
+        );
+        assert_eq!(after["startedAt"], before["startedAt"]);
+        println!(
+            "row 5: master killed: job RUNNING with a new checkpoint after {took:?}, the same TaskManagers"
+        );
+    }
+    session.lab.kobel(&["stop", "ha"]).ok();
+    cluster.no_container_left();
+    session.lab.no_process_left();
+}
