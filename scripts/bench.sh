@@ -2,17 +2,26 @@
 # What kobel costs beside Flink's own scripts, measured in turn in one run, as a table in Markdown.
 #
 #   scripts/bench.sh local [ROUNDS]     sessions on this machine, 3 rounds unless told
+#   scripts/bench.sh ha [ROUNDS]        faults with high availability on this machine, 10 rounds unless told, of which
+#                                       Flink's scripts have 3, or KOBEL_BENCH_FLINK_ROUNDS
 #   scripts/bench.sh yarn [ROUNDS]      sessions on a real YARN with a real HDFS, a cluster of its own
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[[ ${1:-} =~ ^(local|yarn)$ && $# -le 2 ]] || die "usage: scripts/bench.sh local|yarn [ROUNDS]"
+[[ ${1:-} =~ ^(local|ha|yarn)$ && $# -le 2 ]] || die "usage: scripts/bench.sh local|ha|yarn [ROUNDS]"
 need_tools
 
 say "building kobel"
 cargo build --release --quiet --manifest-path "$root/Cargo.toml" -p kobel
 built=${CARGO_TARGET_DIR:-$root/target}
 kobel=$built/release/kobel
+
+if [ "$1" = ha ]; then
+    say "Flink $flink_1 (kept in $cache)"
+    KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$flink_1" --source pypi
+    exec python3 -B "$root/scripts/bench/ha.py" --rounds "${2:-10}" --flink-rounds "${KOBEL_BENCH_FLINK_ROUNDS:-3}" \
+        --kobel "$kobel" --flink "$cache/data/flink/$flink_1" --job "$root/tests/java/SleepingJob.java"
+fi
 
 say "Flink $flink_1 and its example jobs (kept in $cache)"
 KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$flink_1" --source pypi

@@ -26,10 +26,10 @@ def free_ports(count):
     return ports
 
 
-def ask(port, path):
+def ask(port, path, timeout=5):
     """What the REST API says, or None as long as it says nothing."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=timeout) as reply:
             return json.load(reply)
     except (urllib.error.URLError, OSError, ValueError):
         return None

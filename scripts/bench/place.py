@@ -47,15 +47,17 @@ def directory():
         remove(path)
 
 
-def rounds(turns, count, key):
-    """Each contender in turn, so often; the figures of every round by contender, and the load before each.
-    `key` names the figures that are told at once."""
+def rounds(turns, count, key, at_most=None):
+    """Each contender in turn, so often, or as often as `at_most` has it; the figures of every round by contender,
+    and the load before each. `key` names the figures that are told at once."""
     figures, loads = {name: [] for name, _ in turns}, []
     turns = list(turns)
     for number in range(count):
         loads.append(os.getloadavg()[0])
         tell(f"round {number + 1} of {count}, load average {loads[-1]:.1f}")
         for name, turn in turns:
+            if number >= (at_most or {}).get(name, count):
+                continue
             one = turn()
             tell(", ".join([name, *(f"{short} {one[short]:.2f} s" for short in key if short in one)]))
             figures[name].append(one)

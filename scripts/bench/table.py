@@ -45,6 +45,8 @@ def ratio(own, base):
 
 def aim(row, own, medians, peers):
     """What kobel aims at in this row, and whether it is met."""
+    if own is None:
+        return ""
     aims = [(row.of[p.key], medians[p.key], f"{row.of[p.key]:.2f} of {p.whose}") for p in peers if p.key in row.of]
     if row.most is not None:
         aims.append((row.most, 1, f"{row.most:g} {row.unit}"))
