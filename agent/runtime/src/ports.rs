@@ -184,11 +184,12 @@ fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
     Some(numbers.next()??..=numbers.next()??)
 }
 
-/// Binds and reserves a port.
+/// Reserves and binds a port, in this order: to try a port that another agent has chosen, however briefly, could be
+/// just when its JobManager binds it.
 fn bind_all(ips: &[IpAddr], port: u16) -> io::Result<Bound> {
+    let reserve = |ip: &IpAddr| Reservation::of(SocketAddr::new(*ip, port));
+    let reservations = ips.iter().map(reserve).collect::<io::Result<_>>()?;
     let listeners = listen_all(ips, port)?;
-    let reserve = |listener: &TcpListener| Reservation::of(listener.local_addr()?);
-    let reservations = listeners.iter().map(reserve).collect::<io::Result<_>>()?;
     Ok(Bound { port, listeners, reservations })
 }
 
