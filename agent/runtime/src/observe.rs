@@ -132,8 +132,9 @@ async fn ask(target: &Target, rest: &FlinkRest, jobs: bool) -> Option<Observatio
 
 async fn look(target: &Target, rest: &FlinkRest, jobs: bool) -> Result<Observation, RestError> {
     let overview = rest.overview().await?;
-    let not_running =
-        if jobs { Some(rest.jobs().await?.iter().filter(|job| is_on_its_way(job)).count()) } else { None };
+    // Without it the JobManager has answered all the same.
+    let list = if jobs { rest.jobs().await.ok() } else { None };
+    let not_running = list.map(|jobs| jobs.iter().filter(|job| is_on_its_way(job)).count());
     let mut task_managers = rest.task_managers().await?;
     // One that is registered reports its slots a moment later, and is of no use before.
     task_managers.retain(|tm| tm.slots_number > 0);

@@ -93,6 +93,7 @@ impl World {
         });
         let routes = Router::new()
             .route("/overview", get(async move || Json(overview)))
+            .route("/jobs/overview", get(async || Json(json!({"jobs": []}))))
             .route("/taskmanagers", get(async move || Json(world.registered())))
             .route("/hello", get(async || "hello from Flink"));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
