@@ -77,7 +77,7 @@ pub async fn release_kills_the_whole_group(fixture: &dyn Fixture) {
 pub async fn strike_kills_as_a_fault_would(fixture: &dyn Fixture) {
     let mut bench = Bench::open(fixture).await;
     let spec = bench.start("echo up; exec sleep 60").await;
-    bench.printed(&spec, "up").await;
+    bench.running(&spec).await;
     bench.provider.strike(spec.id, spec.attempt, Fault::Kill).await.expect("strike");
     assert_eq!(bench.exit(&spec).await, Exit::Signal(9));
     bench.assert_nothing_left().await;
