@@ -2,8 +2,8 @@
 # What kobel costs beside Flink's own scripts, measured in turn in one run, as a table in Markdown.
 #
 #   scripts/bench.sh local [ROUNDS]     sessions on this machine, 3 rounds unless told
-#   scripts/bench.sh ha [ROUNDS]        faults with high availability on this machine, 10 rounds unless told, of which
-#                                       Flink's scripts have 3, or KOBEL_BENCH_FLINK_ROUNDS
+#   scripts/bench.sh ha [ROUNDS]        faults with high availability on this machine, 2 rounds of 5 unless told, of
+#                                       which Flink's scripts have 1, or KOBEL_BENCH_FLINK_ROUNDS
 #   scripts/bench.sh yarn [ROUNDS]      sessions on a real YARN with a real HDFS, a cluster of its own
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,7 +19,7 @@ kobel=$built/release/kobel
 if [ "$1" = ha ]; then
     say "Flink $flink_1 (kept in $cache)"
     KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$flink_1" --source pypi
-    exec python3 -B "$root/scripts/bench/ha.py" --rounds "${2:-10}" --flink-rounds "${KOBEL_BENCH_FLINK_ROUNDS:-3}" \
+    exec python3 -B "$root/scripts/bench/ha.py" --rounds "${2:-2}" --flink-rounds "${KOBEL_BENCH_FLINK_ROUNDS:-1}" \
         --kobel "$kobel" --flink "$cache/data/flink/$flink_1" --job "$root/tests/java/SleepingJob.java"
 fi
 

@@ -97,10 +97,11 @@ impl HaProfile {
         let s = Duration::from_secs;
         match self {
             Self::Fast => HaTimings {
-                session_timeout: s(4),
+                // A server that is started again is there within them.
+                session_timeout: s(6),
                 connection_timeout: s(2),
                 retry_wait: ms(500),
-                heartbeat_interval: s(1),
+                heartbeat_interval: ms(500),
                 heartbeat_timeout: s(4),
                 registration_delay: ms(500),
                 restart_delay: ms(100),
@@ -110,10 +111,10 @@ impl HaProfile {
                 session_timeout: s(10),
                 connection_timeout: s(4),
                 retry_wait: s(1),
-                heartbeat_interval: s(2),
+                heartbeat_interval: s(1),
                 heartbeat_timeout: s(8),
                 registration_delay: s(1),
-                restart_delay: ms(500),
+                restart_delay: ms(250),
                 slot_timeout: s(20),
             },
             Self::Patient => HaTimings {
@@ -262,11 +263,11 @@ mod tests {
     fn what_zookeeper_grants_decides() {
         let (ms, s) = (Duration::from_millis, Duration::from_secs);
         let fast = HaProfile::Fast.timings();
-        assert_eq!(fast.check(s(4)), Granted::AsAsked);
-        assert_eq!(Granted::AsAsked.note(s(4)), None);
-        let note = fast.check(s(6)).note(fast.session_timeout).unwrap();
+        assert_eq!(fast.check(s(6)), Granted::AsAsked);
+        assert_eq!(Granted::AsAsked.note(s(6)), None);
+        let note = fast.check(s(8)).note(fast.session_timeout).unwrap();
         assert!(
-            note.contains("sessions of 6 s, not the 4 s") && note.contains("minSessionTimeout"),
+            note.contains("sessions of 8 s, not the 6 s") && note.contains("minSessionTimeout"),
             "{note}"
         );
         let patient = HaProfile::Patient.timings();
@@ -275,16 +276,16 @@ mod tests {
             note.contains("sessions of 40 s, not the 60 s") && note.contains("maxSessionTimeout"),
             "{note}"
         );
-        assert_eq!(fast.recovery(s(4)).unproven, ms(7600));
         assert_eq!(fast.recovery(s(6)).unproven, ms(9600));
+        assert_eq!(fast.recovery(s(8)).unproven, ms(11_600));
         assert_eq!(
+            fast.recovery(s(8)).proven,
             fast.recovery(s(6)).proven,
-            fast.recovery(s(4)).proven,
             "it does not wait for the session"
         );
         let text = HaProfile::Standard.timings().recovery(s(10)).to_string();
-        let expected = "a dead JobManager costs about 2.3 s, one that is out of reach 14 s; a dead TaskManager 6 s, \
-                        one that is out of reach 12 s";
+        let expected = "a dead JobManager costs about 2.1 s, one that is out of reach 13.8 s; a dead TaskManager \
+                        3.8 s, one that is out of reach 10.8 s";
         assert_eq!(text, expected);
     }
 }

@@ -37,21 +37,22 @@ ROWS = [
 SHORT = [*TITLES]
 SETTING = (
     "One job with a checkpoint every 200 ms; 2 TaskManagers of a slot each. A round has each "
-    "fault once; Flink's scripts had {flink} of them. Without a standby `jobmanager.sh start` is run at once for "
+    "fault {times} times; Flink's scripts and `fast` had {flink} of them. Without a standby `jobmanager.sh start` is run at once for "
     "Flink, as a supervisor would; else what is gone is made up for when that round is measured."
 )
 
 
-def turn(contender, only):
-    """One round of a contender's: a session with a standby, and one without."""
-    figures = {}
+def turn(contender, only, times):
+    """One round of a contender's: a session with a standby, and one without, each fault so often in it."""
+    figures = [{} for _ in range(times)]
     for masters, faults in [(2, ["standby", "tm", "frozen", "zookeeper", "drill"]), (1, ["alone"])]:
         faults = [fault for fault in faults if fault in only]
         if not faults:
             continue
         contender.start(masters)
-        for fault in faults:
-            figures |= FAULTS[fault](contender)
+        for one in figures:
+            for fault in faults:
+                one |= FAULTS[fault](contender)
         contender.stop()
         gone(contender.bench.dir / contender.name)
     return figures
@@ -65,21 +66,22 @@ def measure(bench, options):
     if not options.cold:
         tell("what does not count: a session of kobel's, after which it makes its archives of classes")
         contenders[1].train()
-    turns = [(one.name, lambda one=one: turn(one, options.faults)) for one in contenders]
-    return place.rounds(turns, options.rounds, SHORT, {"flink": options.flink_rounds})
+    turns = [(one.name, lambda one=one: turn(one, options.faults, options.times)) for one in contenders]
+    return place.rounds(turns, options.rounds, SHORT, {"flink": options.flink_rounds, "fast": options.flink_rounds})
 
 
 def main():
     """Measures, prints, and leaves nothing behind."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--flink-rounds", type=int, default=3, help="of Flink's scripts, which take minutes each")
+    parser.add_argument("--flink-rounds", type=int, default=1, help="of Flink's scripts, which take minutes each")
+    parser.add_argument("--times", type=int, default=5, help="each fault in a round")
     parser.add_argument("--faults", nargs="+", choices=list(FAULTS), default=list(FAULTS), help="only these")
     parser.add_argument("--cold", action="store_true", help="do not wait for kobel's archives of classes")
     options = place.arguments(parser, ["kobel", "flink", "job"])
     with place.directory() as directory:
         bench = Bench(directory, options)
         figures, loads = measure(bench, options)
-        setting = SETTING.format(flink=min(options.rounds, options.flink_rounds))
+        setting = SETTING.format(times=options.times, flink=min(options.rounds, options.flink_rounds))
         print(f"{table(figures, PEERS, ROWS)}\n\n{place.machine(options, loads, setting)}")
 
 

@@ -43,7 +43,7 @@ class ZooKeeper:
         self.dir.mkdir()
         self.file = self.dir / "zoo.cfg"
         self.file.write_text(
-            f"tickTime=1000\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
+            f"tickTime=2000\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
             "admin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=srvr\n"
         )
 

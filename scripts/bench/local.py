@@ -44,7 +44,7 @@ def measure(bench, count):
     def alone(turn):
         figures = turn()
         gone(bench.dir)
-        return figures
+        return [figures]
 
     turns = [
         ("scripts", lambda: alone(scripts.session)),

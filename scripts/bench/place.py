@@ -48,8 +48,8 @@ def directory():
 
 
 def rounds(turns, count, key, at_most=None):
-    """Each contender in turn, so often, or as often as `at_most` has it; the figures of every round by contender,
-    and the load before each. `key` names the figures that are told at once."""
+    """Each contender in turn, so often, or as often as `at_most` has it; the figures of every measurement in these
+    rounds by contender, and the load before each. `key` names the figures that are told at once."""
     figures, loads = {name: [] for name, _ in turns}, []
     turns = list(turns)
     for number in range(count):
@@ -58,9 +58,9 @@ def rounds(turns, count, key, at_most=None):
         for name, turn in turns:
             if number >= (at_most or {}).get(name, count):
                 continue
-            one = turn()
-            tell(", ".join([name, *(f"{short} {one[short]:.2f} s" for short in key if short in one)]))
-            figures[name].append(one)
+            for one in turn():
+                tell(", ".join([name, *(f"{short} {one[short]:.2f} s" for short in key if short in one)]))
+                figures[name].append(one)
         # Nobody is always the first.
         turns.append(turns.pop(0))
     return figures, loads

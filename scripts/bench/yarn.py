@@ -51,7 +51,7 @@ def measure(bench, count):
         session.forget()
         session.start()
         session.stop()
-    return place.rounds([(name, session.turn) for name, session in turns], count, SHORT)
+    return place.rounds([(name, lambda one=one: [one.turn()]) for name, one in turns], count, SHORT)
 
 
 def main():
