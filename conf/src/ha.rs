@@ -53,7 +53,8 @@ pub struct HaTimings {
     pub heartbeat_timeout: Duration,
     /// How long a TaskManager goes on after an error, or a refusal, before it registers again.
     pub registration_delay: Duration,
-    /// How long a job waits before it starts again.
+    /// How long a job with the strategy `exponential-delay` waits before it starts again. One that names no strategy
+    /// waits [`RESTART`], whatever is configured.
     pub restart_delay: Duration,
     /// How long a slot is kept for a job whose leader is gone.
     pub slot_timeout: Duration,
@@ -85,6 +86,10 @@ pub struct Recovery {
 
 /// A standby that leads recovers its jobs and takes TaskManagers back in this time (measured: 1.3 to 1.5 s).
 const TAKE_OVER: Duration = Duration::from_millis(1500);
+/// Flink's default with checkpoints, `ExponentialDelayRestartBackoffTimeStrategy`: it does not ask the configuration.
+const RESTART: Duration = Duration::from_secs(1);
+/// A job is deployed again in this time (measured: 0.3 s).
+const DEPLOY: Duration = Duration::from_millis(500);
 /// How long it takes to see an end and to remove the latch (measured: 0.15 s).
 const FENCE: Duration = Duration::from_millis(300);
 /// ZooKeeper ends sessions at whole ticks; this is its default.
@@ -111,7 +116,7 @@ impl HaProfile {
                 session_timeout: s(10),
                 connection_timeout: s(4),
                 retry_wait: s(1),
-                heartbeat_interval: s(1),
+                heartbeat_interval: ms(500),
                 heartbeat_timeout: s(8),
                 registration_delay: s(1),
                 restart_delay: ms(250),
@@ -165,12 +170,12 @@ impl HaTimings {
 
     /// What to expect where ZooKeeper grants sessions of this length.
     pub fn recovery(&self, granted: Duration) -> Recovery {
-        let restart = self.restart_delay + TAKE_OVER;
+        let restart = RESTART.max(self.restart_delay) + DEPLOY;
         // The heartbeat that finds the connection closed, and the one after it (heartbeat.rpc-failure-threshold).
         let noticed = (self.heartbeat_interval * 2).min(self.heartbeat_timeout);
         Recovery {
-            proven: FENCE + restart,
-            unproven: granted + TICK + restart,
+            proven: FENCE + TAKE_OVER,
+            unproven: granted + TICK + TAKE_OVER,
             task_manager: noticed + restart,
             task_manager_unproven: self.heartbeat_timeout + self.heartbeat_interval + restart,
         }
@@ -276,16 +281,16 @@ mod tests {
             note.contains("sessions of 40 s, not the 60 s") && note.contains("maxSessionTimeout"),
             "{note}"
         );
-        assert_eq!(fast.recovery(s(6)).unproven, ms(9600));
-        assert_eq!(fast.recovery(s(8)).unproven, ms(11_600));
+        assert_eq!(fast.recovery(s(6)).unproven, ms(9500));
+        assert_eq!(fast.recovery(s(8)).unproven, ms(11_500));
         assert_eq!(
             fast.recovery(s(8)).proven,
             fast.recovery(s(6)).proven,
             "it does not wait for the session"
         );
         let text = HaProfile::Standard.timings().recovery(s(10)).to_string();
-        let expected = "a dead JobManager costs about 2.1 s, one that is out of reach 13.8 s; a dead TaskManager \
-                        3.8 s, one that is out of reach 10.8 s";
+        let expected = "a dead JobManager costs about 1.8 s, one that is out of reach 13.5 s; a dead TaskManager \
+                        2.5 s, one that is out of reach 10 s";
         assert_eq!(text, expected);
     }
 }

@@ -219,10 +219,18 @@ impl Table {
         }
     }
 
-    /// Lets the next attempt of a worker that is gone start at once.
-    pub(crate) fn hasten(&mut self, id: WorkerId, now: Instant) {
+    /// Sets when a worker that is gone may come again.
+    pub(crate) fn come_at(&mut self, id: WorkerId, at: Instant) {
         if let Some(Worker { standing: Standing::Down { retry_at, .. }, .. }) = self.workers.get_mut(&id) {
-            *retry_at = now;
+            *retry_at = at;
+        }
+    }
+
+    /// Has a worker that is gone come again not before this, and gives when it would have come.
+    pub(crate) fn put_off(&mut self, id: WorkerId, until: Instant) -> Option<Instant> {
+        match &mut self.workers.get_mut(&id)?.standing {
+            Standing::Down { retry_at, .. } if *retry_at < until => Some(std::mem::replace(retry_at, until)),
+            _ => None,
         }
     }
 

@@ -74,7 +74,7 @@ impl Supervisor {
         let attempt = worker.attempt;
         self.event(EventKind::RestartRequested, Some(id), format!("{id} is to be replaced"));
         self.table.forgive(id);
-        self.table.hasten(id, Instant::now());
+        self.table.come_at(id, Instant::now());
         let lives = |worker: &Worker| worker.exit().is_none();
         if self.table.get(id).is_some_and(lives) {
             self.release(id, attempt, GRACE).await;

@@ -23,6 +23,9 @@ use crate::{
 
 /// Jobs that do not run again by then, nobody waits for any more.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// So long a new standby waits for the jobs to run again under the next leader: the start of a JVM takes the time
+/// of a core for seconds, just when every moment of it counts.
+const MAKE_WAY: Duration = Duration::from_secs(3);
 
 /// What is known of the lead.
 #[derive(Debug, Default)]
@@ -44,6 +47,8 @@ struct Lost {
     jobs: u32,
     /// When another one led.
     succeeded: Option<Duration>,
+    /// When its place would have been filled again, had that not to wait.
+    put_off: Option<Instant>,
 }
 
 impl Lead {
@@ -176,7 +181,10 @@ impl Supervisor {
         let name = event.id.attempt_name(event.attempt);
         self.event(EventKind::LeaderLost, Some(event.id), format!("{name} led, and is gone"));
         let jobs = jobs.unwrap_or(self.record.status.jobs.running);
-        self.lead.lost = Some(Lost { master, at: Instant::now(), jobs, succeeded: None });
+        let at = Instant::now();
+        let others = self.living_masters().iter().any(|other| other.0 != master.0);
+        let put_off = if others { self.table.put_off(master.0, at + MAKE_WAY) } else { None };
+        self.lead.lost = Some(Lost { master, at, jobs, succeeded: None, put_off });
         if told == Told::Released && self.plan.ha.is_none() {
             // Its successor takes over from nobody.
             self.record.leader = None;
@@ -241,16 +249,24 @@ impl Supervisor {
         );
     }
 
+    /// A new standby may come now.
+    fn is_made_up_for(&mut self, lost: Lost) {
+        self.lead.lost = None;
+        if let Some(at) = lost.put_off {
+            self.table.come_at(lost.master.0, at);
+        }
+    }
+
     /// After a change of leaders: do all jobs run again?
     fn jobs_are_back(&mut self) {
         let (Some(lost), Some(observed)) = (self.lead.lost, &self.observed) else { return };
         let Some(took) = lost.succeeded else { return };
         if lost.jobs == 0 || lost.at.elapsed() >= PATIENCE {
-            self.lead.lost = None;
+            self.is_made_up_for(lost);
         } else if observed.not_running == Some(0) && observed.jobs.running >= lost.jobs {
             let (jobs, all) = (observed.jobs.running, lost.at.elapsed());
             let id = observed.of.0;
-            self.lead.lost = None;
+            self.is_made_up_for(lost);
             self.event(
                 EventKind::JobsRunning,
                 Some(id),

@@ -67,7 +67,7 @@ fn flinks_own_keys_are_kept_and_the_rest_is_filled() {
             ("high-availability.cluster-id", "default"),
             ("high-availability.storageDir", "file:///state/ha/default/storage"),
             ("high-availability.zookeeper.client.session-timeout", "10000 ms"),
-            ("heartbeat.interval", "2000"),
+            ("heartbeat.interval", "500"),
             ("cluster.registration.error-delay", "1000"),
             ("job-result-store.delete-on-commit", "false"),
         ] {
@@ -183,10 +183,10 @@ fn a_profile_sets_what_the_user_did_not() {
     fast.settings = settings(&[("KOBEL_HA_PROFILE", "fast")]);
     let compiled = fast.compile().unwrap();
     let conf = &compiled.plan.conf;
-    assert_eq!(conf["high-availability.zookeeper.client.session-timeout"], "4000 ms");
-    assert_eq!((conf["heartbeat.interval"].as_str(), conf["heartbeat.timeout"].as_str()), ("1000", "30 s"));
+    assert_eq!(conf["high-availability.zookeeper.client.session-timeout"], "6000 ms");
+    assert_eq!((conf["heartbeat.interval"].as_str(), conf["heartbeat.timeout"].as_str()), ("500", "30 s"));
     let (plan, timings) = (compiled.plan.ha.clone().unwrap(), compiled.timings.unwrap());
-    assert_eq!((plan.session_timeout_ms, plan.silence_ms), (4_000, 30_000));
+    assert_eq!((plan.session_timeout_ms, plan.silence_ms), (6_000, 30_000));
     assert_eq!(timings.heartbeat_timeout.as_secs(), 30);
     let mut least = case(&[ON, SERVERS]);
     least.settings = settings(&[("KOBEL_HA_PROFILE", "fast")]);
@@ -202,7 +202,7 @@ fn what_works_against_failovers_is_told() {
     for (given, told) in [
         ("high-availability.zookeeper.client.tolerate-suspended-connections=false", "restarts all jobs"),
         ("job-result-store.delete-on-commit=true", "may run once more"),
-        ("high-availability.zookeeper.client.session-timeout=2000", "no longer than heartbeat.interval"),
+        ("high-availability.zookeeper.client.session-timeout=500", "no longer than heartbeat.interval"),
         ("high-availability.zookeeper.client.authorization=digest:secret", "is Flink's alone"),
         ("jobmanager.rpc.port=7000", "changes nothing"),
     ] {
