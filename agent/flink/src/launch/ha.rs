@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kobel_plan::{HaPlan, Launch, Role, WorkerFile, ZooKeeper};
+use kobel_plan::{HaPlan, Launch, ProviderKind, Role, WorkerFile, ZooKeeper};
 
 use super::{Peers, Worker};
 use crate::ha::session_log;
@@ -33,9 +33,14 @@ fn tells(worker: &Worker<'_>) -> bool {
 
 /// The value of `log4j.configurationFile`: beside the user's own, for a JobManager, what writes down its
 /// sessions. Relative to the working directory, the worker's own: a name in a URL could hold
-/// characters that log4j reads otherwise.
+/// characters that log4j reads otherwise. In YARN's containers, whose names hold none, not every worker works in its
+/// directory.
 pub(super) fn log4j_files(worker: &Worker<'_>, user: &str) -> String {
-    if tells(worker) { session_log::composite(user, LOG4J_FILE) } else { user.into() }
+    let own = match worker.plan.provider {
+        ProviderKind::Yarn => format!("{}/{LOG4J_FILE}", Launch::WORKER_DIR),
+        ProviderKind::Local | ProviderKind::Hosts => LOG4J_FILE.into(),
+    };
+    if tells(worker) { session_log::composite(user, &own) } else { user.into() }
 }
 
 /// Where a JobManager's sessions are written down.
