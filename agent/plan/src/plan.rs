@@ -68,6 +68,11 @@ pub struct ClusterPlan {
 }
 
 impl ClusterPlan {
+    /// Whether JobManagers run on several machines, and must be reached from each.
+    pub fn spreads_masters(&self) -> bool {
+        self.ha.is_some() && self.provider == ProviderKind::Yarn
+    }
+
     /// The same plan for showing: the values of secrets are hidden.
     pub fn without_secrets(&self) -> Self {
         let mut shown = self.clone();

@@ -4,7 +4,15 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::FlinkRole;
+use crate::ids::{FlinkRole, Role, WorkerId};
+
+/// What an agent may use of a container that it shares with a JobManager, in bytes.
+pub const AGENT_BYTES: u64 = 64 << 20;
+
+/// Whether this worker runs in the container of the ApplicationMaster. All others have one of their own.
+pub fn is_masters_own(id: WorkerId) -> bool {
+    id.role == Role::JobManager && id.index == 0
+}
 
 /// The part of a plan that is YARN's. In such a plan paths are relative to the container's directory, and
 /// names of machines are [`crate::Launch::HOST`].

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// Below this live the well-known servers of most machines.
 const LOWEST: u16 = 20_000;
-/// Where a JobManager's REST server listens.
-const REST_HOST: &str = kobel_flink::launch::REST_HOST;
+/// Where the cluster's own ZooKeeper listens.
+const LOOPBACK: &str = kobel_flink::launch::REST_HOST;
 /// So many ports are tried before giving up on finding a free one.
 const TRIES: usize = 200;
 
@@ -33,7 +33,7 @@ const TRIES: usize = 200;
 pub(crate) struct Ports {
     /// Flink's `jobmanager.rpc.port`.
     pub(crate) rpc: u16,
-    /// Its REST server's, on loopback behind the front.
+    /// Its REST server's, behind the front.
     pub(crate) rest: u16,
 }
 
@@ -100,28 +100,46 @@ pub(crate) struct Bound {
 }
 
 impl Ports {
-    /// Ports that are free now, as chosen: RPC on the RPC address, REST on loopback.
+    /// Ports that are free now on these hosts, as chosen.
     pub(crate) fn choose(
-        rpc_host: &str,
+        hosts: &Hosts,
         rpc: PortChoice,
         rest: PortChoice,
     ) -> Result<(Self, Vec<Reservation>), PortError> {
-        let rpc = bind("the JobManager's RPC port", rpc_host, rpc)?;
-        let rest = bind("the JobManager's REST port", REST_HOST, rest)?;
+        let rpc = bind("the JobManager's RPC port", &hosts.rpc, rpc)?;
+        let rest = bind("the JobManager's REST port", &hosts.rest, rest)?;
         let ports = Self { rpc: rpc.port, rest: rest.port };
         Ok((ports, rpc.reservations.into_iter().chain(rest.reservations).collect()))
     }
 
-    /// Whether a JobManager could bind them now.
-    pub(crate) fn are_free(&self, rpc_host: &str) -> bool {
-        let free = |host, port| resolve(host).map_or(true, |ips| listen_all(&ips, port).is_ok());
-        free(rpc_host, self.rpc) && free(REST_HOST, self.rest)
+    /// Ports for a JobManager on a node that nobody knows yet: any for RPC, which ZooKeeper tells, and for REST one
+    /// that is likely to be free there and is none of those `taken`, for by it the JobManager is known.
+    pub(crate) fn elsewhere(taken: &[u16]) -> Result<Self, PortError> {
+        let start = RandomState::new().hash_one(taken) as usize;
+        let rest = candidates(ephemeral(), start).find(|port| !taken.contains(port));
+        let none = || PortError::Broken("all are taken".into());
+        Ok(Self { rpc: 0, rest: rest.ok_or_else(none)? })
     }
+
+    /// Whether a JobManager could bind them now.
+    pub(crate) fn are_free(&self, hosts: &Hosts) -> bool {
+        let free = |host: &str, port| resolve(host).map_or(true, |ips| listen_all(&ips, port).is_ok());
+        free(&hosts.rpc, self.rpc) && free(&hosts.rest, self.rest)
+    }
+}
+
+/// What a JobManager of this machine binds its ports on.
+#[derive(Debug, Clone)]
+pub(crate) struct Hosts {
+    /// RPC.
+    pub(crate) rpc: String,
+    /// Its REST server.
+    pub(crate) rest: String,
 }
 
 /// A free port for the cluster's own ZooKeeper, on loopback.
 pub(crate) fn choose_for_zookeeper() -> Result<(u16, Vec<Reservation>), PortError> {
-    let bound = bind("ZooKeeper's port", REST_HOST, PortChoice::Free)?;
+    let bound = bind("ZooKeeper's port", LOOPBACK, PortChoice::Free)?;
     Ok((bound.port, bound.reservations))
 }
 
@@ -165,9 +183,13 @@ fn first_free(ips: &[IpAddr], ports: impl IntoIterator<Item = u16>) -> io::Resul
 }
 
 fn bind_any(ips: &[IpAddr]) -> io::Result<Bound> {
-    let ephemeral = std::fs::read_to_string(EPHEMERAL).ok().and_then(|text| parse_range(&text));
     let start = RandomState::new().hash_one(std::process::id()) as usize;
-    first_free(ips, candidates(ephemeral.unwrap_or(32_768..=60_999), start).take(TRIES))
+    first_free(ips, candidates(ephemeral(), start).take(TRIES))
+}
+
+fn ephemeral() -> RangeInclusive<u16> {
+    let told = std::fs::read_to_string(EPHEMERAL).ok().and_then(|text| parse_range(&text));
+    told.unwrap_or(32_768..=60_999)
 }
 
 /// The ports outside the ephemeral range, from a given place on and around; inside it where there
@@ -223,6 +245,21 @@ mod tests {
 
     use super::*;
 
+    fn here() -> Hosts {
+        Hosts { rpc: "localhost".into(), rest: LOOPBACK.into() }
+    }
+
+    #[test]
+    fn a_port_for_elsewhere_is_none_that_is_taken_and_likely_to_be_free() {
+        let ephemeral = ephemeral();
+        let mut taken = vec![];
+        for _ in 0..100 {
+            let Ports { rpc, rest } = Ports::elsewhere(&taken).unwrap();
+            assert!(rpc == 0 && !taken.contains(&rest) && !ephemeral.contains(&rest), "{rest}");
+            taken.push(rest);
+        }
+    }
+
     #[test]
     fn a_free_port_lies_outside_the_ephemeral_range() {
         let ephemeral = parse_range(&std::fs::read_to_string(EPHEMERAL).unwrap()).unwrap();
@@ -251,20 +288,20 @@ mod tests {
 
     #[test]
     fn a_port_held_by_another_process_is_seen() {
-        let (ports, _reserved) = Ports::choose("localhost", PortChoice::Free, PortChoice::Free).unwrap();
-        assert!(ports.are_free("localhost"));
+        let (ports, _reserved) = Ports::choose(&here(), PortChoice::Free, PortChoice::Free).unwrap();
+        assert!(ports.are_free(&here()));
         let _held = TcpListener::bind(("127.0.0.1", ports.rpc)).unwrap();
-        assert!(!ports.are_free("localhost"));
+        assert!(!ports.are_free(&here()));
     }
 
     #[test]
     fn a_port_chosen_and_not_bound_yet_is_no_other_agents() {
-        let (first, reserved) = Ports::choose("localhost", PortChoice::Free, PortChoice::Free).unwrap();
+        let (first, reserved) = Ports::choose(&here(), PortChoice::Free, PortChoice::Free).unwrap();
         let prefer = PortChoice::Prefer(first.rpc);
-        let (second, _reserved) = Ports::choose("localhost", prefer, PortChoice::Free).unwrap();
+        let (second, _reserved) = Ports::choose(&here(), prefer, PortChoice::Free).unwrap();
         assert_ne!(first.rpc, second.rpc);
         drop(reserved);
-        assert_eq!(Ports::choose("localhost", prefer, PortChoice::Free).unwrap().0.rpc, first.rpc);
+        assert_eq!(Ports::choose(&here(), prefer, PortChoice::Free).unwrap().0.rpc, first.rpc);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use kobel_conf::{
     memory::{self, Fitted, MemoryError, Model},
     units::MemorySize,
 };
-use kobel_plan::{FlinkRole, RolePlan, Wanted};
+use kobel_plan::{FlinkRole, RolePlan, Wanted, yarn::AGENT_BYTES};
 
 use super::{CompileError, Inputs};
 
@@ -47,7 +47,7 @@ fn stock(role: FlinkRole) -> (&'static str, &'static str) {
 }
 
 /// What the agent may use of a container that it shares with the JobManager.
-pub(crate) const AGENT: MemorySize = MemorySize::from_mib(64);
+pub(crate) const AGENT: MemorySize = MemorySize::from_bytes(AGENT_BYTES);
 
 /// A JobManager's size is its container's, of which the agent has its part.
 pub(super) fn leave_room_for_agent(conf: &mut FlinkConf) {

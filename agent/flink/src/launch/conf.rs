@@ -24,11 +24,13 @@ pub(super) fn tmp_dir() -> String {
 pub(super) fn of_worker(worker: &Worker<'_>, peers: &Peers) -> BTreeMap<String, String> {
     let mut conf = worker.plan.conf.clone();
     conf.extend(worker.role.conf.clone());
-    conf.insert("jobmanager.rpc.address".into(), worker.plan.rpc_address.clone());
+    let spread = worker.plan.spreads_masters();
+    let rpc_address = if spread { Launch::HOST } else { &worker.plan.rpc_address };
+    conf.insert("jobmanager.rpc.address".into(), rpc_address.into());
     if let Some(ports) = peers.job_manager {
         conf.insert("jobmanager.rpc.port".into(), ports.rpc.to_string());
         if worker.id.role == Role::JobManager {
-            rest_server(&mut conf, ports.rest);
+            rest_server(&mut conf, if spread { Launch::HOST } else { REST_HOST }, ports.rest);
         }
     }
     if worker.id.role == Role::TaskManager {
@@ -46,9 +48,9 @@ pub(super) fn of_worker(worker: &Worker<'_>, peers: &Peers) -> BTreeMap<String, 
 }
 
 /// Flink's own REST server listens behind the front: what the user set for it became the front's.
-fn rest_server(conf: &mut BTreeMap<String, String>, port: u16) {
+fn rest_server(conf: &mut BTreeMap<String, String>, host: &str, port: u16) {
     for key in ["rest.address", "rest.bind-address"] {
-        conf.insert(key.into(), REST_HOST.into());
+        conf.insert(key.into(), host.into());
     }
     for key in ["rest.port", "rest.bind-port"] {
         conf.insert(key.into(), port.to_string());

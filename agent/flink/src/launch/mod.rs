@@ -13,16 +13,19 @@ mod zookeeper;
 
 use kobel_conf::{Category, Explain, flink::ConfError};
 use kobel_plan::{
-    Attempt, ClusterPlan, FlinkRole, Launch, Resources, Role, RolePlan, WorkerFile, WorkerId, WorkerSpec,
+    Attempt, ClusterPlan, FlinkRole, Launch, ProviderKind, Resources, Role, RolePlan, WorkerFile, WorkerId,
+    WorkerSpec,
+    yarn::{AGENT_BYTES, is_masters_own},
 };
 
 /// Where a JobManager listens: the agent picks both before the process starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobManagerPorts {
     /// Flink's `jobmanager.rpc.port`: TaskManagers call it at the plan's `rpc_address`. With high
-    /// availability its `high-availability.jobmanager.port`, which ZooKeeper tells them.
+    /// availability its `high-availability.jobmanager.port`, which ZooKeeper tells them; 0 is any then.
     pub rpc: u16,
-    /// Flink's own REST server, on [`REST_HOST`]; the cluster's front forwards to it.
+    /// Flink's own REST server, on [`REST_HOST`], or where JobManagers run on several machines on its node; the
+    /// cluster's front forwards to it.
     pub rest: u16,
 }
 
@@ -108,10 +111,17 @@ pub fn worker_spec(
     Ok(WorkerSpec {
         id,
         attempt,
-        resources: Resources { memory_bytes: worker.role.process_bytes, vcores: conf::vcores(&worker) },
+        resources: Resources { memory_bytes: memory(&worker), vcores: conf::vcores(&worker) },
         launch,
         files: std::iter::once(conf).chain(ha::files(&worker)).chain(hadoop::files(plan)).collect(),
     })
+}
+
+/// What its container must hold. Beside a JobManager in one of its own there is room for as much as beside that in
+/// the agent's.
+fn memory(worker: &Worker<'_>) -> u64 {
+    let beside = if worker.has_masters_container() { AGENT_BYTES } else { 0 };
+    worker.role.process_bytes.saturating_add(beside)
 }
 
 fn role_plan(plan: &ClusterPlan, role: FlinkRole) -> &RolePlan {
@@ -132,6 +142,13 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn name(&self) -> String {
         self.id.attempt_name(self.attempt)
+    }
+
+    /// Whether it is a JobManager that does not share the agent's container.
+    fn has_masters_container(&self) -> bool {
+        self.plan.provider == ProviderKind::Yarn
+            && self.id.role == Role::JobManager
+            && !is_masters_own(self.id)
     }
 }
 

@@ -31,8 +31,8 @@ const TIMES: u32 = 3;
 /// The link to the training's plan.
 const PLAN: &str = "train.json";
 
-/// The archives that fit this node become the plan's; those for TaskManagers are fetched with their other
-/// `files`. Those that are missing are returned.
+/// The archives that fit this node become the plan's; those for workers in containers of their own are fetched with
+/// their other `files`. Those that are missing are returned.
 pub(super) fn choose(
     plan: &mut ClusterPlan,
     machine: Option<&str>,
@@ -46,8 +46,13 @@ pub(super) fn choose(
         let kind = Archives::kind(role, machine);
         let link = Archives::link(&kind);
         let fits = match (role, made.get(&kind)) {
-            // This very container was given it.
-            (FlinkRole::JobManager, _) => dir.join(&link).is_file(),
+            // This very container was given it. Standbys have other ones.
+            (FlinkRole::JobManager, file) => {
+                if let (Some(file), true) = (file, plan.wanted.job_managers > 1) {
+                    files.insert(link.clone(), resource(file)?);
+                }
+                dir.join(&link).is_file()
+            }
             (FlinkRole::TaskManager, Some(file)) => {
                 files.insert(link.clone(), resource(file)?);
                 true

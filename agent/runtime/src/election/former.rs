@@ -23,15 +23,15 @@ pub(crate) struct Former {
     process: ProcessIdentity,
     /// Where that number is its own, besides on this boot.
     pid_namespace: String,
-    /// The port of its REST server.
-    pub(crate) rest: u16,
+    /// What it published as its REST API's address.
+    pub(crate) rest: String,
     /// Its sessions, as ZooKeeper writes them.
     sessions: Vec<String>,
 }
 
 impl Former {
     /// One that lives, with this process id on this machine.
-    pub(crate) fn of(master: Master, pid: u32, rest: u16, logs: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn of(master: Master, pid: u32, rest: String, logs: &Path) -> io::Result<Option<Self>> {
         let pid = i32::try_from(pid).map_err(io::Error::other)?;
         let Some(process) = ProcessIdentity::of(pid)? else { return Ok(None) };
         let log = SessionLog::read(&logs.join(file_name(&master.0.attempt_name(master.1))))?;
@@ -90,7 +90,7 @@ mod tests {
             "1 Session establishment complete on server x, session id = 0x7, negotiated timeout = 4000\n";
         fs::write(tmp.path().join("jm-0.1.sessions"), log).unwrap();
         let mut child = child();
-        let former = Former::of(MASTER, child.id(), 1, tmp.path()).unwrap().unwrap();
+        let former = Former::of(MASTER, child.id(), "http://h:1".into(), tmp.path()).unwrap().unwrap();
         assert_eq!((former.death(), former.sessions()), (Death::Unproven, vec![SessionId::new(7).unwrap()]));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use kobel_flink::{
-    ha::{Evidence, SessionId, SessionLog, Sessions, session_log::file_name},
-    launch::REST_HOST,
-};
+use kobel_flink::ha::{Evidence, SessionId, SessionLog, Sessions, session_log::file_name};
 use kobel_plan::Death;
 
 use super::Master;
@@ -17,8 +14,8 @@ pub(crate) struct Obituary {
     pub(crate) of: Master,
     /// What was seen of it.
     pub(crate) death: Death,
-    /// The port of its REST server.
-    pub(crate) rest: u16,
+    /// What it published as its REST API's address, or would have.
+    pub(crate) rest: String,
     /// The session that published its address as the leader's, if it ever led.
     pub(crate) observed: Option<SessionId>,
     /// Its sessions as far as they are known without its log.
@@ -30,8 +27,8 @@ pub(crate) struct Obituary {
 }
 
 /// What a JobManager says its REST API's address is.
-pub(crate) fn rest_address(port: u16) -> String {
-    format!("http://{REST_HOST}:{port}")
+pub(crate) fn rest_address(host: &str, port: u16) -> String {
+    format!("http://{host}:{port}")
 }
 
 impl Obituary {
@@ -58,6 +55,6 @@ impl Obituary {
             (_, Some(observed)) => Sessions::Observed(observed),
             (_, None) => Sessions::Unknown,
         };
-        Evidence { death, sessions, rest_address: rest_address(rest), alive }
+        Evidence { death, sessions, rest_address: rest, alive }
     }
 }

@@ -1,11 +1,14 @@
 //! Where JobManagers listen, and what each worker is told of it.
 
-use kobel_flink::{JobManagerPorts, LaunchError, Peers, worker_spec};
-use kobel_plan::{Attempt, PortChoice, Role, WorkerId, WorkerSpec};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use kobel_flink::{JobManagerPorts, LaunchError, Peers, launch::REST_HOST, worker_spec};
+use kobel_plan::{Attempt, ClusterPlan, PortChoice, Role, WorkerId, WorkerSpec, yarn::is_masters_own};
 
 use super::{Supervisor, act::GRACE};
 use crate::{
-    ports::{PortError, Ports},
+    election::{Master, rest_address},
+    ports::{Hosts, PortError, Ports},
     recall::Note,
 };
 
@@ -56,16 +59,21 @@ impl Supervisor {
     /// A JobManager's ports: those it had. If another process took them while it was down, or from under it
     /// before it listened, it gets others, and TaskManagers that know the old ones only are replaced.
     async fn choose_ports_of(&mut self, master: WorkerId, starts: bool) -> Result<(), PortError> {
-        let (host, former) = (self.rpc_host(), self.record.ports.get(&master).copied());
+        if self.plan.spreads_masters() && !is_masters_own(master) {
+            let taken: Vec<u16> = self.record.ports.values().map(|ports| ports.rest).collect();
+            self.record.ports.insert(master, Ports::elsewhere(&taken)?);
+            return Ok(());
+        }
+        let (hosts, former) = (self.hosts(), self.record.ports.get(&master).copied());
         if let Some(ports) = former {
-            let still_free = blocking(move || ports.are_free(&host));
+            let still_free = blocking(move || ports.are_free(&hosts));
             if !starts || still_free.await? {
                 return Ok(());
             }
         }
         self.reserved.remove(&master);
-        let (host, rpc, rest) = (self.rpc_host(), self.plan.rpc_port, self.web_port(master));
-        let (ports, reserved) = blocking(move || Ports::choose(&host, rpc, rest)).await??;
+        let (hosts, rpc, rest) = (self.hosts(), self.plan.rpc_port, self.web_port(master));
+        let (ports, reserved) = blocking(move || Ports::choose(&hosts, rpc, rest)).await??;
         self.reserved.insert(master, reserved);
         self.record.ports.insert(master, ports);
         if let Some(former) = former {
@@ -94,9 +102,30 @@ impl Supervisor {
         }
     }
 
-    /// Where a JobManager binds its RPC port.
-    fn rpc_host(&self) -> String {
-        self.plan.conf.get("jobmanager.bind-host").unwrap_or(&self.plan.rpc_address).clone()
+    /// Where a JobManager of this machine binds its ports.
+    fn hosts(&self) -> Hosts {
+        let ClusterPlan { conf, rpc_address, .. } = &self.plan;
+        let rest = if self.plan.spreads_masters() { rpc_address.as_str() } else { REST_HOST };
+        Hosts { rpc: conf.get("jobmanager.bind-host").unwrap_or(rpc_address).clone(), rest: rest.into() }
+    }
+
+    /// Where a JobManager's own REST server is, as far as it is known: on another machine only of one that has led.
+    pub(super) fn rest_server(&self, master: Master) -> Option<SocketAddr> {
+        let Ports { rest, .. } = self.record.ports.get(&master.0)?;
+        match self.plan.spreads_masters() {
+            false => Some((Ipv4Addr::LOCALHOST, *rest).into()),
+            true => self.lead.published(master)?.address,
+        }
+    }
+
+    /// What it publishes as its REST server's address, as far as that is known.
+    pub(super) fn rest_address(&self, master: Master) -> Option<String> {
+        if let Some(published) = self.lead.published(master) {
+            return Some(published.text.clone());
+        }
+        let Ports { rest, .. } = self.record.ports.get(&master.0)?;
+        let is_here = !self.plan.spreads_masters() || is_masters_own(master.0);
+        is_here.then(|| rest_address(&self.hosts().rest, *rest))
     }
 }
 

@@ -3,20 +3,22 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use kobel_conf::chain;
-use kobel_flink::ha::{Fenced, LeaderNode, LeaderView, SessionId, ZkError};
-use kobel_plan::{EventKind, Exit, HaPlan, Phase, Role, WorkerEvent, WorkerId};
+use kobel_flink::{
+    ha::{ConnectionInfo, Fenced, LeaderNode, LeaderView, SessionId, ZkError},
+    launch::REST_HOST,
+};
+use kobel_plan::{EventKind, Exit, Fault, HaPlan, Phase, Role, WorkerEvent, WorkerId};
 
 use super::Supervisor;
 use crate::{
     election::{Former, Master, News, Obituary, rest_address},
     observe::{Observation, Target},
-    ports::Ports,
     reconcile::{Told, Worker, is_wanted},
     record::{EndKind, Ending},
 };
@@ -32,10 +34,21 @@ const MAKE_WAY: Duration = Duration::from_secs(3);
 pub(super) struct Lead {
     /// The living JobManager that ZooKeeper names. While ZooKeeper does not answer, the one it named last.
     named: Option<Master>,
-    /// The session that each JobManager led with.
-    sessions: BTreeMap<Master, SessionId>,
+    /// What each JobManager that led has published.
+    published: BTreeMap<Master, Published>,
     /// A leader that was lost and is not made up for yet.
     lost: Option<Lost>,
+}
+
+/// What a leader tells the others.
+#[derive(Debug, Clone)]
+pub(super) struct Published {
+    /// Its session.
+    session: Option<SessionId>,
+    /// Its REST API's address.
+    pub(super) text: String,
+    /// The same, to be dialled.
+    pub(super) address: Option<SocketAddr>,
 }
 
 /// A leader that is gone.
@@ -51,7 +64,24 @@ struct Lost {
     put_off: Option<Instant>,
 }
 
+impl Published {
+    fn new(session: Option<SessionId>, info: &ConnectionInfo) -> Self {
+        let address = || {
+            let url = info.rest_url()?;
+            // Flink publishes what it has bound: an address, not a name (`RestServerEndpoint`).
+            let host: IpAddr = url.host_str()?.trim_matches(['[', ']']).parse().ok()?;
+            Some((host, url.port_or_known_default()?).into())
+        };
+        Self { session, text: info.address.clone(), address: address() }
+    }
+}
+
 impl Lead {
+    /// What this JobManager published when it led last.
+    pub(super) fn published(&self, master: Master) -> Option<&Published> {
+        self.published.get(&master)
+    }
+
     /// Whether jobs are expected to run again.
     pub(super) fn awaits_jobs(&self) -> bool {
         self.lost
@@ -66,7 +96,8 @@ impl Supervisor {
         let leads = |master: Master| self.plan.ha.is_none() || self.lead.named == Some(master);
         let mut masters = self.table.live().filter(|(id, worker)| is_master(id) && !worker.leaving());
         let (id, worker) = masters.find(|(id, worker)| leads((*id, worker.attempt)))?;
-        Some(Target { of: (id, worker.attempt), rest: rest_server(self.record.ports.get(&id)?) })
+        let of = (id, worker.attempt);
+        Some(Target { of, rest: self.rest_server(of)? })
     }
 
     /// What ZooKeeper tells.
@@ -93,7 +124,11 @@ impl Supervisor {
         let silence = self.plan.ha.as_ref().map(HaPlan::silence).unwrap_or_default();
         let message = format!("{name} has not answered for {silence:?}, and is killed");
         self.event(EventKind::WorkerHangs, Some(id), message);
-        self.release(id, attempt, Duration::ZERO).await;
+        // A container that is killed ends as its process did, which is proof; of one that is given back nothing is.
+        if let Err(error) = self.provider.strike(id, attempt, Fault::Kill).await {
+            tracing::warn!(worker = name, error = chain(&error), "could not kill it, and lets it go");
+            self.release(id, attempt, Duration::ZERO).await;
+        }
     }
 
     /// Has the living JobManagers watched.
@@ -101,8 +136,8 @@ impl Supervisor {
         let Some(election) = &self.outputs.election else { return };
         let runs = |(id, worker): (WorkerId, &Worker)| {
             let here = id.role == Role::JobManager && worker.place().is_some() && !worker.leaving();
-            let ports = self.record.ports.get(&id).filter(|_| here)?;
-            Some(Target { of: (id, worker.attempt), rest: rest_server(ports) })
+            let of = Some((id, worker.attempt)).filter(|_| here)?;
+            Some(Target { of, rest: self.rest_server(of)? })
         };
         election.watch_over(self.table.live().filter_map(runs).collect());
     }
@@ -113,27 +148,24 @@ impl Supervisor {
             return;
         };
         let masters = self.table.live().filter(|(id, _)| id.role == Role::JobManager);
-        let is_it = |id: &WorkerId| {
-            self.record.ports.get(id).is_some_and(|ports| rest_address(ports.rest) == info.address)
-        };
+        let spread = self.plan.spreads_masters();
+        let is_it =
+            |id: &WorkerId| self.record.ports.get(id).is_some_and(|ports| is_of(info, ports.rest, spread));
         let master = masters.map(|(id, worker)| (id, worker.attempt)).find(|(id, _)| is_it(id));
-        self.lead.named = master;
-        self.record.named = master.and_then(|master| self.as_former(master));
-        match (master, znode.owner) {
-            (Some(master), Some(owner)) => {
-                self.lead.sessions.insert(master, owner);
-            }
-            (Some(_), None) => {}
-            (None, _) => {
+        match master {
+            Some(master) => drop(self.lead.published.insert(master, Published::new(znode.owner, info))),
+            None => {
                 tracing::warn!(address = info.address, "a JobManager leads that is none of this cluster's")
             }
         }
+        self.lead.named = master;
+        self.record.named = master.and_then(|master| self.as_former(master));
     }
 
     /// What the next agent must know of it.
     fn as_former(&self, master: Master) -> Option<Former> {
         let pid = self.table.get(master.0)?.place()?.pid?;
-        let rest = self.record.ports.get(&master.0)?.rest;
+        let rest = self.rest_address(master)?;
         let former = Former::of(master, pid, rest, &self.plan.log_dir);
         former.unwrap_or_else(|error| {
             tracing::warn!(%error, "a next agent will not know which session leads");
@@ -150,7 +182,7 @@ impl Supervisor {
         election.fence(Obituary {
             of: former.master,
             death: former.death(),
-            rest: former.rest,
+            rest: former.rest.clone(),
             observed: None,
             known: former.sessions(),
             logs: self.plan.log_dir.clone(),
@@ -192,14 +224,12 @@ impl Supervisor {
     }
 
     fn fence(&self, of: Master, exit: &Exit) {
-        let (Some(election), Some(ports)) = (&self.outputs.election, self.record.ports.get(&of.0)) else {
-            return;
-        };
+        let (Some(election), Some(rest)) = (&self.outputs.election, self.rest_address(of)) else { return };
         election.fence(Obituary {
             of,
             death: self.provider.death(of.0, of.1, exit),
-            rest: ports.rest,
-            observed: self.lead.sessions.get(&of).copied(),
+            rest,
+            observed: self.lead.published(of).and_then(|published| published.session),
             known: Vec::new(),
             logs: self.plan.log_dir.clone(),
             alive: self.living_masters(),
@@ -289,7 +319,42 @@ impl Supervisor {
     }
 }
 
-/// A JobManager's own REST server.
-fn rest_server(ports: &Ports) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, ports.rest))
+/// Whether this is what a JobManager publishes whose REST server has that port. Where JobManagers are spread over
+/// several machines nobody knows by which of its addresses a node calls itself; but no two of a cluster's have the same
+/// port.
+fn is_of(info: &ConnectionInfo, port: u16, spread: bool) -> bool {
+    match spread {
+        false => info.address == rest_address(REST_HOST, port),
+        true => info.rest_url().and_then(|url| url.port_or_known_default()) == Some(port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(address: &str) -> ConnectionInfo {
+        ConnectionInfo { address: address.into(), leadership: 1 }
+    }
+
+    #[test]
+    fn a_leader_is_known_by_its_address_and_one_on_another_machine_by_its_port() {
+        let here = info("http://127.0.0.1:20001");
+        assert_eq!(
+            [(20001, false), (20001, true)].map(|(port, spread)| is_of(&here, port, spread)),
+            [true; 2]
+        );
+        assert!(!is_of(&here, 20002, false) && !is_of(&here, 20002, true));
+        let there = info("http://10.1.2.3:20001");
+        assert!(!is_of(&there, 20001, false) && is_of(&there, 20001, true));
+        assert!(!is_of(&info("ftp://10.1.2.3:20001"), 20001, true));
+    }
+
+    #[test]
+    fn what_is_published_can_be_dialled() {
+        let address = |text| Published::new(None, &info(text)).address.map(|address| address.to_string());
+        assert_eq!(address("http://10.1.2.3:20001").as_deref(), Some("10.1.2.3:20001"));
+        assert_eq!(address("http://[fe80::1]:20001").as_deref(), Some("[fe80::1]:20001"));
+        assert_eq!(address("http://nm7:20001"), None);
+    }
 }

@@ -18,7 +18,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use kobel_plan::{
     ClusterDir, ClusterEvent, ClusterPlan, EventKind, HaPlan, Phase, Role, Status, WorkerEvent, WorkerId,
-    api::StopRequest,
+    api::StopRequest, yarn::is_masters_own,
 };
 use kobel_provider::{Provider, Recovered};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -264,8 +264,8 @@ impl Supervisor {
 
     /// The master's own is not for another one to take over.
     fn note_container(&mut self, event: &WorkerEvent) {
-        if let (Phase::Running { container: Some(container), .. }, Role::TaskManager) =
-            (&event.phase, event.id.role)
+        if let Phase::Running { container: Some(container), .. } = &event.phase
+            && !is_masters_own(event.id)
         {
             self.record.containers.insert(container.clone(), (event.id, event.attempt));
         }
