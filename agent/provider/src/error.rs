@@ -47,8 +47,10 @@ pub enum ProviderError {
         /// Which of them.
         attempt: Attempt,
     },
-    /// The process is on another node.
-    #[error("{id}.{attempt} runs in a container of YARN's, where no signal reaches it from here")]
+    /// The process is on another node, which does no such thing.
+    #[error(
+        "{id}.{attempt} runs in a container of YARN's, whose node would kill it and do nothing else to it"
+    )]
     OutOfReach {
         /// Whose.
         id: WorkerId,

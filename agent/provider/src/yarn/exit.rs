@@ -1,7 +1,7 @@
 //! Why a container is over, in the words that every provider uses.
 
 use kobel_hadoop_rpc::yarn::{Completed, ContainerExit};
-use kobel_plan::Exit;
+use kobel_plan::{Death, Exit};
 
 use crate::exec::WORDS;
 
@@ -24,6 +24,17 @@ pub(super) fn of_container(completed: &Completed) -> Exit {
         ContainerExit::NeverLaunched => Exit::LaunchFailed { diagnostics: told() },
         _ => Exit::Unknown(told()),
     }
+}
+
+/// What an exit of a container proves. A code comes from the node's manager alone, and is that of `kobel exec`, at
+/// whose end, whichever it was, the kernel kills what it has on its leash. All else is decided or guessed elsewhere.
+pub(super) fn death(exit: &Exit) -> Death {
+    let status = match exit {
+        Exit::Code(code) | Exit::Failed { code, .. } => *code,
+        Exit::Signal(signal) => 128 + signal,
+        _ => return Death::Unproven,
+    };
+    Death::Container { status, node_alive: true }
 }
 
 /// What `kobel exec` said last: the node hands on the end of what was written to a file called `*stderr*`
@@ -73,6 +84,17 @@ mod tests {
         for (status, exit) in table {
             assert_eq!(of(status, " \n"), exit, "{status}");
         }
+    }
+
+    #[test]
+    fn only_a_code_that_its_node_told_proves_a_death() {
+        for status in [0, 1, 128, 137, 143, 239, 255] {
+            let death = death(&of(status, ""));
+            assert_eq!((death, death.is_proven()), (Death::Container { status, node_alive: true }, true));
+        }
+        let decided = [154, 256, -1000, -100, -101, -102, -103, -104, -105, -106, -107, -108, -109, -4711];
+        assert!(decided.iter().all(|status| !death(&of(*status, "")).is_proven()));
+        assert!(!death(&Exit::Released).is_proven());
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! A worker that is gone stays in the table until its next attempt is asked for, so that late watchers
 //! hear of it.
 
+mod apart;
 mod errand;
 mod shun;
 
@@ -23,7 +24,7 @@ use kobel_hadoop_rpc::yarn::{
     Allocated, Ask, Completed, Container, ContainerId, Granted, LocalResource, NodeId, Outbox, Place,
     Resource,
 };
-use kobel_plan::{Attempt, Exit, Phase, Resources, WorkerEvent, WorkerId};
+use kobel_plan::{Attempt, Exit, Phase, Resources, Role, WorkerEvent, WorkerId};
 
 use super::exit;
 use crate::ProviderError;
@@ -56,17 +57,24 @@ pub(super) struct Fleet {
     holders: BTreeMap<ContainerId, Key>,
     /// Who waits for a container, for the file to start it with, or for its end.
     unsettled: BTreeSet<Key>,
-    profiles: Vec<Resources>,
-    /// The label that nodes must have.
+    profiles: Vec<Profile>,
+    /// The label that the nodes of TaskManagers must have.
     node_label: Option<String>,
     errand: Option<errand::Errand>,
     /// Nodes that are avoided, and until when.
     shunned: BTreeMap<String, Instant>,
+    /// Where this master is.
+    host: String,
+    /// While a JobManager waits for a node of its own.
+    apart: Option<apart::Apart>,
     /// How many nodes there are.
     cluster_nodes: u32,
     /// What is to be said to the ResourceManager.
     pub(super) outbox: Outbox,
 }
+
+/// What makes containers alike.
+type Profile = (Role, Resources);
 
 #[derive(Debug)]
 struct Worker {
@@ -101,9 +109,9 @@ impl Stage {
 }
 
 impl Fleet {
-    /// One whose containers are to be on nodes with this label.
-    pub(super) fn on(node_label: Option<String>) -> Self {
-        Self { node_label, ..Self::default() }
+    /// One whose TaskManagers are to be on nodes with this label, of a master on this host.
+    pub(super) fn on(node_label: Option<String>, host: &str) -> Self {
+        Self { node_label, host: host.into(), ..Self::default() }
     }
 
     /// Makes room for a worker: its container is asked for with the next heartbeat.
@@ -116,11 +124,14 @@ impl Fleet {
         for former in gone.map(|(former, _)| *former).collect::<Vec<_>>() {
             self.workers.remove(&former);
         }
-        let priority = self.priority(size);
+        let priority = self.priority((key.0.role, size));
         let last = event(key, Phase::Pending);
         self.workers.insert(key, Worker { priority, spec: None, stage: Stage::Gone, last: last.clone() });
         self.move_to(key, Stage::Waiting);
         self.ask(priority);
+        if key.0.role == Role::JobManager {
+            self.keep_apart(Instant::now());
+        }
         Ok(vec![Effect::Tell(last)])
     }
 
@@ -174,10 +185,10 @@ impl Fleet {
     }
 
     /// The size is no part of what the scheduler tells asks apart by, so each has a priority of its own.
-    fn priority(&mut self, size: Resources) -> i32 {
-        let known = self.profiles.iter().position(|known| *known == size);
+    fn priority(&mut self, profile: Profile) -> i32 {
+        let known = self.profiles.iter().position(|known| *known == profile);
         let index = known.unwrap_or_else(|| {
-            self.profiles.push(size);
+            self.profiles.push(profile);
             self.profiles.len() - 1
         });
         i32::try_from(index).unwrap_or(i32::MAX - 1) + 1
@@ -189,9 +200,10 @@ impl Fleet {
         if count == 0 && self.outbox.wanted(priority, None) == 0 {
             return;
         }
-        let Some(size) = usize::try_from(priority - 1).ok().and_then(|index| self.profiles.get(index)) else {
-            return;
-        };
+        let profile = usize::try_from(priority - 1).ok().and_then(|index| self.profiles.get(index));
+        let Some((role, size)) = profile else { return };
+        // Where nothing is said, that of the application holds.
+        let node_label = if *role == Role::JobManager { None } else { self.node_label.clone() };
         self.outbox.ask(Ask {
             priority,
             allocation_id: None,
@@ -199,7 +211,7 @@ impl Fleet {
             // To take back what was too large is refused as well if it says how large.
             size: if count == 0 { Resource::new(1, 1) } else { container_size(*size) },
             count: i32::try_from(count).unwrap_or(i32::MAX),
-            node_label: self.node_label.clone(),
+            node_label,
         });
     }
 
@@ -229,6 +241,7 @@ impl Fleet {
         for container in answer.running {
             self.stray(&container);
         }
+        self.review_apart(Instant::now());
         effects
     }
 
@@ -372,6 +385,17 @@ impl Fleet {
         let mut effects = self.errand_refused(&asks, why);
         effects.extend(keys.into_iter().flat_map(|key| self.give_up(key, exit())));
         effects
+    }
+
+    /// The container in which it runs, and its node.
+    pub(super) fn runs_in(&self, key: Key) -> Option<(ContainerId, &NodeId)> {
+        let Worker { stage, last, .. } = self.workers.get(&key)?;
+        match (stage, &last.phase) {
+            (Stage::Placed { container, node, leaving: false }, Phase::Running { .. }) => {
+                Some((*container, node))
+            }
+            _ => None,
+        }
     }
 
     /// Whether this one is wanted, or not gone yet.

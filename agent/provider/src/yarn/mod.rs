@@ -1,7 +1,7 @@
 //! Containers of Hadoop YARN, got by an ApplicationMaster: this process.
 //!
-//! The JobManager is a child in the master's own container, so that YARN ends both together;
-//! TaskManagers have containers of their own, in which `kobel exec` starts them.
+//! The first JobManager is a child in the master's own container, so that YARN ends both together; other JobManagers
+//! and TaskManagers have containers of their own, in which `kobel exec` starts them.
 
 mod errand;
 mod exit;
@@ -20,7 +20,8 @@ use kobel_hadoop_rpc::{
     yarn::{Container, ContainerId, Launch, LocalResource, MasterError, Registration, Scheduler},
 };
 use kobel_plan::{
-    Attempt, Death, Exit, Fault, Phase, ProviderKind, Resources, Role, WorkerEvent, WorkerId, WorkerSpec,
+    Attempt, Death, Exit, Fault, Phase, ProviderKind, Resources, WorkerEvent, WorkerId, WorkerSpec,
+    yarn::is_masters_own,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -82,7 +83,7 @@ pub struct Master {
     pub patience: Duration,
     /// How often it is called.
     pub pace: Pace,
-    /// The label that the nodes of TaskManagers must have.
+    /// The label that the nodes of TaskManagers must have. JobManagers go where the application does.
     pub node_label: Option<String>,
 }
 
@@ -161,27 +162,25 @@ impl Provider for YarnProvider {
     }
 
     async fn ensure(&self, spec: WorkerSpec) -> Result<(), ProviderError> {
-        match spec.id.role {
-            Role::JobManager => self.masters.ensure(spec).await,
-            Role::TaskManager | Role::ZooKeeper => {
-                self.ask(|reply| Ask::Ensure(Box::new(spec), reply)).await?
-            }
+        match is_masters_own(spec.id) {
+            true => self.masters.ensure(spec).await,
+            false => self.ask(|reply| Ask::Ensure(Box::new(spec), reply)).await?,
         }
     }
 
     async fn release(&self, id: WorkerId, attempt: Attempt, grace: Duration) -> Result<(), ProviderError> {
-        match id.role {
-            Role::JobManager => self.masters.release(id, attempt, grace).await,
-            Role::TaskManager | Role::ZooKeeper => {
-                self.ask(|reply| Ask::Release((id, attempt), grace, reply)).await
-            }
+        match is_masters_own(id) {
+            true => self.masters.release(id, attempt, grace).await,
+            false => self.ask(|reply| Ask::Release((id, attempt), grace, reply)).await,
         }
     }
 
     async fn strike(&self, id: WorkerId, attempt: Attempt, fault: Fault) -> Result<(), ProviderError> {
-        match id.role {
-            Role::JobManager => self.masters.strike(id, attempt, fault).await,
-            Role::TaskManager | Role::ZooKeeper => Err(ProviderError::OutOfReach { id, attempt }),
+        match (is_masters_own(id), fault) {
+            (true, _) => self.masters.strike(id, attempt, fault).await,
+            (false, Fault::Kill) => self.ask(|reply| Ask::Kill((id, attempt), reply)).await?,
+            // Of all signals a node passes on three (`SignalContainerCommand`).
+            (false, Fault::Freeze) => Err(ProviderError::OutOfReach { id, attempt }),
         }
     }
 
@@ -207,9 +206,9 @@ impl Provider for YarnProvider {
     }
 
     fn death(&self, id: WorkerId, attempt: Attempt, exit: &Exit) -> Death {
-        match id.role {
-            Role::JobManager => self.masters.death(id, attempt, exit),
-            Role::TaskManager | Role::ZooKeeper => Death::Unproven,
+        match is_masters_own(id) {
+            true => self.masters.death(id, attempt, exit),
+            false => exit::death(exit),
         }
     }
 

@@ -81,6 +81,12 @@ async fn settle(node: &NodeManager, id: ContainerId, lost: NodeError) -> Result<
     }
 }
 
+/// Has a node kill a container's processes, and nothing else.
+pub(super) async fn kill(node: Option<NodeManager>, id: ContainerId) -> Result<(), String> {
+    let Some(node) = node else { return Err(format!("YARN gave no token for the node of {id}")) };
+    node.signal(id, Signal::Kill).await.map_err(|error| chain(&error))
+}
+
 /// Asks a container's process to go, and after the grace has the node stop it. False when the node did
 /// not say that it did.
 pub(super) async fn stop(node: Option<NodeManager>, id: ContainerId, grace: Duration) -> bool {

@@ -16,7 +16,7 @@ use kobel_hadoop_rpc::{
 };
 use kobel_plan::{WorkerEvent, WorkerSpec};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
     time::Instant,
 };
@@ -25,7 +25,7 @@ use super::{
     Courier, Historian, Master, Pace, Placed,
     errand::UnderWay,
     fleet::{Effect, Fleet, Key},
-    nodes::{Nodes, start, stop},
+    nodes::{Nodes, kill, start, stop},
 };
 use crate::ProviderError;
 pub(super) use messages::{Ask, Step};
@@ -73,7 +73,7 @@ impl Task {
             node_label,
         } = master;
         let mut task = Self {
-            fleet: Fleet::on(node_label),
+            fleet: Fleet::on(node_label, &registration.host),
             nodes: Nodes::new(protection),
             scheduler: Some(Box::new(scheduler)),
             registration,
@@ -139,6 +139,7 @@ impl Task {
                 self.release(key, grace);
                 let _ = reply.send(());
             }
+            Ask::Kill(key, reply) => self.kill(key, reply),
             Ask::Watch(watcher) => {
                 let listens = self.fleet.present().all(|event| watcher.send(event.clone()).is_ok());
                 self.watchers.extend(listens.then_some(watcher));
@@ -239,7 +240,7 @@ impl Task {
                 }
                 Vec::new()
             }
-            Ok(Step::Discarded | Step::ErrandStarted(Ok(()))) => Vec::new(),
+            Ok(Step::Discarded | Step::Killed | Step::ErrandStarted(Ok(()))) => Vec::new(),
             Ok(Step::ErrandStarted(Err(diagnostics))) => self.fleet.errand_failed(diagnostics),
             Err(error) => {
                 tracing::error!(%error, "a step of the master broke");
@@ -361,6 +362,20 @@ impl Task {
         self.steps.spawn(async move {
             let done = stop(node, container, grace).await;
             Step::Stopped(container, done)
+        });
+    }
+
+    fn kill(&mut self, (id, attempt): Key, reply: oneshot::Sender<Result<(), ProviderError>>) {
+        let Some((container, node)) = self.fleet.runs_in((id, attempt)) else {
+            let _ = reply.send(Err(ProviderError::NotAlive { id, attempt }));
+            return;
+        };
+        let node = self.nodes.get(node);
+        self.steps.spawn(async move {
+            let killed = kill(node, container).await;
+            let failed = |why| ProviderError::Yarn { attempt: "kill a container", why };
+            let _ = reply.send(killed.map_err(failed));
+            Step::Killed
         });
     }
 

@@ -293,7 +293,7 @@ fn all_that_stands_is_said_anew_after_the_resourcemanager_changed() {
 
 #[test]
 fn containers_are_asked_for_where_the_label_is() {
-    let mut fleet = Fleet::on(Some("gpu".into()));
+    let mut fleet = Fleet::on(Some("gpu".into()), "a");
     fleet.want(key(0, 1), size(1024)).unwrap();
     assert_eq!(said(&mut fleet).asks[0].node_label.as_deref(), Some("gpu"));
 }

@@ -19,6 +19,8 @@ pub(in crate::yarn) enum Ask {
     Ensure(Box<WorkerSpec>, oneshot::Sender<Result<(), ProviderError>>),
     /// [`crate::Provider::release`].
     Release(Key, Duration, oneshot::Sender<()>),
+    /// [`crate::Provider::strike`].
+    Kill(Key, oneshot::Sender<Result<(), ProviderError>>),
     /// [`crate::Provider::watch`].
     Watch(mpsc::UnboundedSender<WorkerEvent>),
     /// [`crate::yarn::YarnProvider::errand`].
@@ -36,5 +38,7 @@ pub(in crate::yarn) enum Step {
     /// Whether the node stopped it.
     Stopped(ContainerId, bool),
     Discarded,
+    /// Or not: who asked for it was told.
+    Killed,
     ErrandStarted(Result<(), String>),
 }
