@@ -108,18 +108,9 @@ fn needs_none(spec: &ClusterSpec) -> Result<(), CompileError> {
 
 fn check_provider(spec: &ClusterSpec) -> Result<(), CompileError> {
     let provider = spec.provider;
-    let not_there = |what, why| Err(CompileError::NotThere { what, provider, why });
-    if provider == ProviderKind::Local {
-        return Ok(());
-    }
-    if spec.zookeeper == Some(ZooKeeperChoice::Embedded) {
-        return not_there("--zookeeper embedded".into(), "no other machine could reach it");
-    }
-    if spec.job_managers > 1 {
-        return not_there(
-            format!("--masters {}", spec.job_managers),
-            "standbys run on this machine only yet",
-        );
+    if provider != ProviderKind::Local && spec.zookeeper == Some(ZooKeeperChoice::Embedded) {
+        let (what, why) = ("--zookeeper embedded".into(), "no other machine could reach it");
+        return Err(CompileError::NotThere { what, provider, why });
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
-//! High availability on YARN: the master is killed, and jobs and TaskManagers go on.
+//! High availability on YARN: masters are killed, and jobs and TaskManagers go on.
+
+mod standbys;
 
 use std::{
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use kobel_kit::{
     Flink, Lab, compile_job,
-    hadoop::{Cluster, Hadoop, Setup, Site},
+    hadoop::{self, Cluster, Setup, Shared, Site},
     http, wait,
 };
 use serde_json::Value;
@@ -19,6 +22,13 @@ fn setup() -> Setup {
     Setup::yarn().zookeeper().set(Site::Yarn, "yarn.resourcemanager.am.max-attempts", "20")
 }
 
+/// The cluster, for one test at a time: each counts the processes of its containers.
+fn cluster() -> Option<(Shared, MutexGuard<'static, ()>)> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Some((hadoop::shared(setup)?, one))
+}
+
 /// A session by the name `ha` with a job that makes checkpoints.
 struct Session<'a> {
     cluster: &'a Cluster,
@@ -27,18 +37,15 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn start(cluster: &'a Cluster, flink: &Flink) -> Self {
+    fn start(cluster: &'a Cluster, flink: &Flink, more: &[&str]) -> Self {
         let (hdfs, home) = (cluster.hdfs(), format!("/user/{USER}"));
-        hdfs.mkdir(&hdfs.superuser, &home, "755");
-        hdfs.chown(&home, USER);
-        let mut lab = Lab::with_flink("yarn-ha", flink);
-        lab.env("HADOOP_CONF_DIR", cluster.conf_dir().to_str().unwrap());
-        lab.env("HADOOP_USER_NAME", USER);
+        let lab = cluster.lab(USER, "yarn-ha", flink);
         let storage = format!("high-availability.storageDir={}{home}/ha", hdfs.uri());
         let checkpoints = format!("state.checkpoints.dir={}{home}/checkpoints", hdfs.uri());
         let mut args = vec!["start", "ha", "--on", "yarn", "--zookeeper", &cluster.zookeeper().address];
         args.extend(["--tm", "2", "--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"]);
         args.extend(["-D", &storage, "-D", &checkpoints, "-D", "execution.checkpointing.interval=200 ms"]);
+        args.extend(more);
         lab.kobel(&args).ok();
         let jar = compile_job(flink, "SleepingJob", lab.dir());
         let run = lab.kobel(&["run", "--cluster", "ha", "-d", jar.to_str().unwrap()]).ok().stdout;
@@ -101,9 +108,8 @@ fn kill_9(pid: i32) {
 
 #[test]
 fn task_managers_and_jobs_outlive_the_master() {
-    let (Some(flink), Some(hadoop)) = (Flink::v1(), Hadoop::from_env()) else { return };
-    let cluster = Cluster::start(&hadoop, setup());
-    let session = Session::start(&cluster, &flink);
+    let (Some(flink), Some((cluster, _one))) = (Flink::v1(), cluster()) else { return };
+    let session = Session::start(&cluster, &flink, &[]);
     let before = session.ready();
     for round in 1..=2 {
         let (tms, masters) = (session.processes("TaskManagerRunner"), session.processes("./kobel am"));

@@ -1,0 +1,136 @@
+//! A standby in a container of its own takes over, whoever dies.
+
+use std::time::Instant;
+
+use kobel_kit::{Flink, hadoop::Cluster, wait};
+use serde_json::Value;
+use zookeeper_client::Client;
+
+use super::{SOON, Session, USER, cluster, kill_9};
+
+impl Session<'_> {
+    /// Waits until it is ready with two JobManagers, of which this one leads.
+    #[track_caller]
+    fn led_by(&self, id: &str) -> Value {
+        wait::until("it is whole, and led by the right one", SOON, || {
+            let now = self.status();
+            let masters = now["masters"].as_array().cloned().unwrap_or_default();
+            let leads = masters.iter().any(|master| master["id"] == id && master["leader"] == true);
+            if leads && masters.len() == 2 && now["state"] == "Ready" {
+                Ok(now)
+            } else {
+                Err(now.to_string())
+            }
+        })
+    }
+
+    /// The process of a JobManager's newest attempt: there is one by its name.
+    #[track_caller]
+    fn job_manager(&self, id: &str) -> i32 {
+        let of_it = format!("/{id}.");
+        wait::until("its process is there", SOON, || {
+            let mut all = self.cluster.containers();
+            all.retain(|(_, line)| line.contains("ClusterEntrypoint") && line.contains(&of_it));
+            all.retain(|(_, line)| !(line.contains("bash") || line.contains("--leash")));
+            match all[..] {
+                [(pid, _)] => Ok(pid),
+                _ => Err(format!("{all:?}")),
+            }
+        })
+    }
+
+    /// When the job came to each of its states.
+    fn timestamps(&self) -> Value {
+        self.rest(&format!("/jobs/{}", self.job)).expect("the job")["timestamps"].clone()
+    }
+
+    fn events(&self) -> String {
+        self.lab.kobel(&["events", "ha"]).ok().stdout
+    }
+
+    /// Waits until both JobManagers stand for election: a process that has only been started is no standby yet.
+    #[track_caller]
+    fn both_stand(&self) {
+        let (server, app) =
+            (&self.cluster.zookeeper().address, self.status()["yarn"]["applicationId"].clone());
+        let latches = format!("/flink/{}/leader/latch", app.as_str().expect("an id"));
+        wait::until("both stand for election", SOON, || match znodes(server, &latches).len() {
+            2 => Ok(()),
+            count => Err(format!("{count} latches")),
+        });
+    }
+
+    /// Kills the leader's process and tells what that cost until the job ran again with a new checkpoint.
+    #[track_caller]
+    fn lose_leader(&self, leader: &str, next: &str) {
+        self.both_stand();
+        let checkpoint = self.checkpoint().unwrap();
+        kill_9(self.job_manager(leader));
+        let since = Instant::now();
+        self.running_since(checkpoint);
+        println!(
+            "row 1: {leader} killed: job RUNNING under {next} with a new checkpoint after {:?}",
+            since.elapsed()
+        );
+        self.led_by(next);
+    }
+}
+
+/// What ZooKeeper has below this path.
+fn znodes(server: &str, path: &str) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = Client::connect(server).await.expect("a session");
+        client.list_children(path).await.unwrap_or_default()
+    })
+}
+
+fn names(cluster: &Cluster, path: &str) -> Vec<String> {
+    let entries = cluster.hdfs().list(path);
+    entries.iter().filter_map(|entry| Some(entry["pathSuffix"].as_str()?.to_string())).collect()
+}
+
+#[test]
+fn a_standby_in_a_container_of_its_own_takes_over() {
+    let (Some(flink), Some((cluster, _one))) = (Flink::v1(), cluster()) else { return };
+    let session = Session::start(&cluster, &flink, &["--masters", "2"]);
+    let before = session.led_by("jm-0");
+    let hosts: Vec<_> = before["masters"].as_array().unwrap().iter().map(|master| &master["host"]).collect();
+    assert_ne!(hosts[0], hosts[1], "a node of its own: {before}");
+    let tms = session.processes("TaskManagerRunner");
+    assert_eq!(tms.len(), 2);
+
+    session.lose_leader("jm-0", "jm-1");
+    session.lose_leader("jm-1", "jm-0");
+    assert_eq!(session.events().matches("latch and").count(), 2, "{}", session.events());
+    session.lose_leader("jm-0", "jm-1");
+    assert_eq!(session.processes("TaskManagerRunner"), tms, "every TaskManager is the same");
+
+    session.both_stand();
+    let (standby, timestamps) = (session.job_manager("jm-1"), session.timestamps());
+    let checkpoint = session.checkpoint().unwrap();
+    let failovers = session.status()["failovers"].clone();
+    kill_9(session.processes("./kobel am")[0]);
+    let since = Instant::now();
+    session.running_since(checkpoint);
+    println!("row 5: master killed, jm-1 leads: its front answers again after {:?}", since.elapsed());
+    let after = session.led_by("jm-1");
+    assert_eq!(session.job_manager("jm-1"), standby, "the leader is the same");
+    assert_eq!(session.processes("TaskManagerRunner"), tms, "every TaskManager is the same");
+    assert_eq!(session.timestamps(), timestamps, "the job was never restarted");
+    assert_eq!((&after["failovers"], &after["startedAt"]), (&failovers, &before["startedAt"]));
+
+    session.both_stand();
+    println!("{}", session.lab.kobel(&["failover", "ha"]).ok().stdout);
+    session.led_by("jm-0");
+    assert_eq!(session.processes("TaskManagerRunner"), tms, "every TaskManager is the same");
+
+    println!("{}", session.events());
+    session.lab.kobel(&["stop", "ha"]).ok();
+    cluster.no_container_left();
+    session.lab.no_process_left();
+    assert_eq!(znodes(&cluster.zookeeper().address, "/flink"), Vec::<String>::new());
+    let storage = format!("/user/{USER}/ha");
+    assert_eq!(names(&cluster, &storage), ["job-result-store"], "Flink's, for all clusters");
+    assert_eq!(names(&cluster, &format!("{storage}/job-result-store")), Vec::<String>::new());
+}
