@@ -292,7 +292,7 @@ impl Fleet {
     }
 
     /// A container ended; the same end may be told twice.
-    fn completed(&mut self, completed: &Completed) -> Vec<Effect> {
+    pub(super) fn completed(&mut self, completed: &Completed) -> Vec<Effect> {
         if self.is_errand(completed.id) {
             return self.errand_completed(completed);
         }
@@ -396,6 +396,16 @@ impl Fleet {
             }
             _ => None,
         }
+    }
+
+    /// The containers of a role's workers that run, or leave, and their nodes.
+    pub(super) fn running(&self, role: Role) -> impl Iterator<Item = (ContainerId, &NodeId)> {
+        let from = (WorkerId { role, index: 0 }, Attempt::FIRST);
+        let of_role = self.workers.range(from..).take_while(move |(key, _)| key.0.role == role);
+        of_role.filter_map(|(_, worker)| match (&worker.stage, &worker.last.phase) {
+            (Stage::Placed { container, node, .. }, Phase::Running { .. }) => Some((*container, node)),
+            _ => None,
+        })
     }
 
     /// Whether this one is wanted, or not gone yet.

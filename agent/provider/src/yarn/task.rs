@@ -1,10 +1,15 @@
 //! The task that owns the fleet: it is asked by message, beats at the ResourceManager, and has containers
 //! started and stopped.
 
+mod look;
 mod messages;
 mod unregister;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use kobel_conf::chain;
 use kobel_hadoop_rpc::{
@@ -18,7 +23,7 @@ use kobel_plan::{WorkerEvent, WorkerSpec};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
-    time::Instant,
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use super::{
@@ -52,6 +57,8 @@ pub(super) struct Task {
     unregistered: bool,
     graces: std::collections::BTreeMap<Key, Duration>,
     watchers: Vec<mpsc::UnboundedSender<WorkerEvent>>,
+    /// Containers of which their nodes are being asked.
+    looking: BTreeSet<ContainerId>,
     pub(super) steps: JoinSet<Step>,
     fence: watch::Sender<Option<String>>,
     pub(super) errand: Option<UnderWay>,
@@ -90,6 +97,7 @@ impl Task {
             unregistered: false,
             graces: Default::default(),
             watchers: Vec::new(),
+            looking: BTreeSet::new(),
             steps: JoinSet::new(),
             fence,
             errand: None,
@@ -105,6 +113,8 @@ impl Task {
 
     /// Answers until nobody can ask any more, or this master is not the application's any longer.
     pub(super) async fn run(mut self, mut asks: mpsc::UnboundedReceiver<Ask>) {
+        let mut looks = interval(look::PACE);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 ask = asks.recv() => match ask {
@@ -118,6 +128,7 @@ impl Task {
                     None => return,
                 },
                 Some(step) = self.steps.join_next() => self.advance(step),
+                _ = looks.tick(), if self.has_charges() => self.look_after(),
                 () = tokio::time::sleep_until(self.next_beat), if self.scheduler.is_some() => self.beat(),
                 // Not only when a call has failed: one that hangs takes its time.
                 () = tokio::time::sleep_until(self.heard + self.patience), if !self.unregistered => {
@@ -231,6 +242,7 @@ impl Task {
                 }
                 self.fleet.shipped(key, file)
             }
+            Ok(Step::Looked(container, status)) => self.looked(container, status),
             Ok(Step::Started(key, outcome)) => self.fleet.started(key, outcome),
             Ok(Step::Stopped(container, done)) => {
                 if !done {

@@ -1,6 +1,7 @@
 //! The provider before a scripted ResourceManager and a scripted NodeManager, over the real codec.
 
 mod end;
+mod masters;
 mod odd;
 mod peers;
 mod start;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use kobel_hadoop_rpc::yarn::{Allocated, ContainerId, LocalResource, MasterError, Registered, Scheduler};
+use kobel_hadoop_rpc::yarn::{
+    Allocated, ContainerId, LocalResource, MasterError, NodeStatus, Registered, Scheduler,
+};
 use kobel_plan::{WorkerEvent, WorkerSpec};
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,5 +42,7 @@ pub(in crate::yarn) enum Step {
     Discarded,
     /// Or not: who asked for it was told.
     Killed,
+    /// What the node says of it, if it does.
+    Looked(ContainerId, Option<NodeStatus>),
     ErrandStarted(Result<(), String>),
 }

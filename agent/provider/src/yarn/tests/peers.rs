@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) released: Vec<i64>,
     /// What was asked to be started, and is not over.
     pub(super) running: BTreeSet<i64>,
+    /// How those ended of which the node knows that they did.
+    pub(super) exits: BTreeMap<i64, i32>,
     /// The links of the files of what was started last.
     pub(super) links: Vec<String>,
     /// Names of files brought to the nodes and not taken away.
@@ -67,6 +69,7 @@ impl State {
     /// A container ends; the next heartbeat tells.
     pub(super) fn end(&mut self, number: i64, status: i32) {
         self.running.remove(&number);
+        self.exits.insert(number, status);
         self.end_of(id(number), status);
     }
 
@@ -123,6 +126,16 @@ impl State {
         Reply::message(&pb::StartContainersResponse { succeeded, failed: vec![] })
     }
 
+    fn statuses(&self, request: pb::ContainerStatusesRequest) -> Reply {
+        let status = |id: pb::ContainerId| {
+            let exit_status = self.exits.get(&id.id()).copied();
+            let state = Some(if exit_status.is_some() { 3 } else { 2 });
+            pb::ContainerStatus { id: Some(id), state, exit_status, ..Default::default() }
+        };
+        let status = request.id.into_iter().map(status).collect();
+        Reply::message(&pb::ContainerStatusesResponse { status, failed: vec![] })
+    }
+
     fn answer(&mut self, call: &Incoming, node: Option<&NodeId>) -> Reply {
         self.calls.push(call.method.clone());
         if self.silent {
@@ -152,6 +165,7 @@ impl State {
                 request.id.iter().for_each(|id| self.end(id.id(), -105));
                 Reply::message(&pb::StopContainersResponse { succeeded: request.id, failed: vec![] })
             }
+            ("getContainerStatuses", _) => self.statuses(call.message().unwrap()),
             ("signalToContainer", _) => Reply::message(&pb::SignalResponse {}),
             (other, _) => panic!("nobody scripted {other}"),
         }
