@@ -50,9 +50,9 @@ pub(crate) struct Record {
     pub(crate) containers: BTreeMap<String, (WorkerId, Attempt)>,
     /// The JobManager that led last, to tell a failover from a first start.
     pub(crate) leader: Option<(WorkerId, Attempt)>,
-    /// The JobManager that ZooKeeper names, for an agent that comes after this one.
+    /// The JobManagers of this machine, for an agent that comes after this one.
     #[serde(default)]
-    pub(crate) named: Option<Former>,
+    pub(crate) formers: Vec<Former>,
     /// Since when that one leads.
     pub(crate) leading_since: Option<Timestamp>,
     /// Whether the cluster was ever ready.
@@ -140,7 +140,7 @@ impl Record {
             attempts: BTreeMap::new(),
             containers: BTreeMap::new(),
             leader: None,
-            named: None,
+            formers: vec![],
             leading_since: None,
             ever_ready: false,
             ending: None,

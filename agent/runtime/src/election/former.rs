@@ -1,7 +1,10 @@
-//! The JobManager that leads, as an agent must know it that comes after this one: to see whether it is dead, and whose
-//! znodes are its own.
+//! The JobManagers of this machine, as an agent must know them that comes after this one: to see whether they are dead,
+//! and whose znodes are their own.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use kobel_flink::ha::{SessionId, SessionLog, session_log::file_name};
 use kobel_plan::Death;
@@ -23,10 +26,13 @@ pub(crate) struct Former {
     process: ProcessIdentity,
     /// Where that number is its own, besides on this boot.
     pid_namespace: String,
-    /// What it published as its REST API's address.
+    /// What it published as its REST API's address, or would have.
     pub(crate) rest: String,
-    /// Its sessions, as ZooKeeper writes them.
+    /// Its sessions as far as they were known, as ZooKeeper writes them.
     sessions: Vec<String>,
+    /// Where it writes them down.
+    #[serde(default)]
+    pub(crate) logs: PathBuf,
 }
 
 impl Former {
@@ -42,6 +48,7 @@ impl Former {
             pid_namespace: pid_namespace()?,
             rest,
             sessions: sessions.iter().map(ToString::to_string).collect(),
+            logs: logs.into(),
         }))
     }
 

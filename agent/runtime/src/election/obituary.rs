@@ -1,6 +1,6 @@
 //! What the agent knows of a JobManager's end, put together when it is over.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kobel_flink::ha::{Evidence, SessionId, SessionLog, Sessions, session_log::file_name};
 use kobel_plan::Death;
@@ -24,6 +24,8 @@ pub(crate) struct Obituary {
     pub(crate) logs: PathBuf,
     /// The JobManagers that live.
     pub(crate) alive: Vec<Master>,
+    /// Where those of them that are here write theirs down.
+    pub(crate) alive_logs: PathBuf,
 }
 
 /// What a JobManager says its REST API's address is.
@@ -34,17 +36,18 @@ pub(crate) fn rest_address(host: &str, port: u16) -> String {
 impl Obituary {
     /// It as evidence. Reads the logs of sessions.
     pub(crate) async fn evidence(self) -> Evidence {
-        let Self { of, death, rest, observed, known, logs, alive } = self;
+        let Self { of, death, rest, observed, known, logs, alive, alive_logs } = self;
         let read = move || {
-            let log = |(id, attempt): Master| {
+            let log = |logs: &Path, (id, attempt): Master| {
                 let path = logs.join(file_name(&id.attempt_name(attempt)));
                 SessionLog::read(&path).unwrap_or_else(|error| {
                     tracing::warn!(path = %path.display(), %error, "could not read a log of sessions");
                     None
                 })
             };
-            let own = log(of).map(|log| log.sessions());
-            let alive = alive.into_iter().filter_map(log).flat_map(|log| log.sessions()).collect();
+            let own = log(&logs, of).map(|log| log.sessions());
+            let alive = alive.into_iter().filter_map(|master| log(&alive_logs, master));
+            let alive = alive.flat_map(|log| log.sessions()).collect();
             (own, alive)
         };
         let (own, alive) = tokio::task::spawn_blocking(read).await.unwrap_or_default();

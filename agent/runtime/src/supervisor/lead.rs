@@ -159,35 +159,44 @@ impl Supervisor {
             }
         }
         self.lead.named = master;
-        self.record.named = master.and_then(|master| self.as_former(master));
+        self.note_formers();
     }
 
-    /// What the next agent must know of it.
+    /// Writes down what the next agent must know of the JobManagers here.
+    pub(super) fn note_formers(&mut self) {
+        if self.plan.ha.is_some() {
+            let masters = self.living_masters();
+            self.record.formers = masters.into_iter().filter_map(|master| self.as_former(master)).collect();
+        }
+    }
+
     fn as_former(&self, master: Master) -> Option<Former> {
         let pid = self.table.get(master.0)?.place()?.pid?;
         let rest = self.rest_address(master)?;
         let former = Former::of(master, pid, rest, &self.plan.log_dir);
         former.unwrap_or_else(|error| {
-            tracing::warn!(%error, "a next agent will not know which session leads");
+            tracing::warn!(%error, "a next agent will not know its sessions");
             None
         })
     }
 
-    /// The leader of a former agent, if it is gone: nobody saw it die, and nobody has fenced it.
-    pub(super) fn fence_former(&self) {
-        let (Some(election), Some(former)) = (&self.outputs.election, &self.record.named) else { return };
-        if self.living_masters().contains(&former.master) {
-            return;
+    /// The JobManagers of a former agent that are gone: nobody saw them die, and nobody has fenced them. One that only
+    /// stood by would be waited for like one that led, should its turn come.
+    pub(super) fn fence_formers(&self) {
+        let Some(election) = &self.outputs.election else { return };
+        let alive = self.living_masters();
+        for former in self.record.formers.iter().filter(|former| !alive.contains(&former.master)) {
+            election.fence(Obituary {
+                of: former.master,
+                death: former.death(),
+                rest: former.rest.clone(),
+                observed: None,
+                known: former.sessions(),
+                logs: former.logs.clone(),
+                alive: alive.clone(),
+                alive_logs: self.plan.log_dir.clone(),
+            });
         }
-        election.fence(Obituary {
-            of: former.master,
-            death: former.death(),
-            rest: former.rest.clone(),
-            observed: None,
-            known: former.sessions(),
-            logs: self.plan.log_dir.clone(),
-            alive: self.living_masters(),
-        });
     }
 
     fn living_masters(&self) -> Vec<Master> {
@@ -233,6 +242,7 @@ impl Supervisor {
             known: Vec::new(),
             logs: self.plan.log_dir.clone(),
             alive: self.living_masters(),
+            alive_logs: self.plan.log_dir.clone(),
         });
     }
 

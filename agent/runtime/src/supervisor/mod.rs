@@ -189,7 +189,8 @@ impl Supervisor {
                 self.release(id, attempt, Duration::ZERO).await;
             }
         }
-        self.fence_former();
+        self.fence_formers();
+        self.note_formers();
         self.publish().await;
     }
 
@@ -246,6 +247,9 @@ impl Supervisor {
             Told::Ghost => return self.let_ghost_go(event).await,
             Told::Running => {
                 self.note_container(event);
+                if event.id.role == Role::JobManager {
+                    self.note_formers();
+                }
                 self.event(EventKind::WorkerRunning, Some(event.id), format!("{name} runs"));
             }
             told @ (Told::Released | Told::Failed) => {
