@@ -86,6 +86,9 @@ pub struct Recovery {
 
 /// A standby that leads recovers its jobs and takes TaskManagers back in this time (measured: 1.3 to 1.5 s).
 const TAKE_OVER: Duration = Duration::from_millis(1500);
+/// So often a request is made once more, at twice the distance each time: a JobManager or TaskManager ends itself
+/// after the last one, and with a short distance Flink's 3 would be over before a session is.
+const RETRIES: u32 = 5;
 /// Flink's default with checkpoints, `ExponentialDelayRestartBackoffTimeStrategy`: it does not ask the configuration.
 const RESTART: Duration = Duration::from_secs(1);
 /// A job is deployed again in this time (measured: 0.3 s).
@@ -147,6 +150,7 @@ impl HaProfile {
             ("high-availability.zookeeper.client.session-timeout", text(timings.session_timeout)),
             ("high-availability.zookeeper.client.connection-timeout", text(timings.connection_timeout)),
             ("high-availability.zookeeper.client.retry-wait", text(timings.retry_wait)),
+            ("high-availability.zookeeper.client.max-retry-attempts", RETRIES.to_string()),
             ("high-availability.zookeeper.client.tolerate-suspended-connections", "true".into()),
             ("heartbeat.interval", timings.heartbeat_interval.as_millis().to_string()),
             ("heartbeat.timeout", timings.heartbeat_timeout.as_millis().to_string()),

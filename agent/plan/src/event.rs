@@ -44,6 +44,10 @@ pub enum EventKind {
     Drill,
     /// A worker's process lives and does nothing.
     WorkerHangs,
+    /// ZooKeeper does not answer, so that nobody knows who leads.
+    ZookeeperLost,
+    /// ZooKeeper answers again.
+    ZookeeperBack,
     /// The JobManager that led is gone.
     LeaderLost,
     /// What became of removing a dead JobManager from ZooKeeper.

@@ -10,7 +10,7 @@ use super::{Ha, SOON, pid_of, signal_to};
 impl Ha {
     /// The process of the cluster's own ZooKeeper.
     #[track_caller]
-    fn zookeeper(&self) -> i32 {
+    pub(super) fn zookeeper(&self) -> i32 {
         wait::until("ZooKeeper runs", SOON, || {
             let is_it = |pid: &i32| {
                 let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

@@ -5,6 +5,7 @@ mod drills;
 mod embedded;
 mod faults;
 mod jobs;
+mod storm;
 mod upkeep;
 
 use std::{

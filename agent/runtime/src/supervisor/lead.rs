@@ -15,7 +15,7 @@ use kobel_flink::{
 };
 use kobel_plan::{EventKind, Exit, Fault, HaPlan, Phase, Role, WorkerEvent, WorkerId};
 
-use super::Supervisor;
+use super::{Supervisor, outage::Outage};
 use crate::{
     election::{Former, Master, News, Obituary, rest_address},
     observe::{Observation, Target},
@@ -38,6 +38,8 @@ pub(super) struct Lead {
     published: BTreeMap<Master, Published>,
     /// A leader that was lost and is not made up for yet.
     lost: Option<Lost>,
+    /// When ZooKeeper was silent last, if it was.
+    pub(super) outage: Option<Outage>,
 }
 
 /// What a leader tells the others.
@@ -103,11 +105,11 @@ impl Supervisor {
     /// What ZooKeeper tells.
     pub(super) async fn on_election(&mut self, news: News) {
         match news {
-            News::Leader(LeaderView::Seen(node)) => self.on_leader_node(&node),
-            News::Leader(LeaderView::Unknown(error)) => {
-                let error = error.map(|error| chain(&error)).unwrap_or_default();
-                tracing::warn!(error, "ZooKeeper does not answer: whoever led is taken to lead on");
+            News::Leader(LeaderView::Seen(node)) => {
+                self.zookeeper_answers();
+                self.on_leader_node(&node);
             }
+            News::Leader(LeaderView::Unknown(error)) => self.zookeeper_is_silent(error.as_ref()),
             News::Hangs(master) => self.on_hanging(master).await,
             News::Fenced { of, outcome, took } => self.on_fenced(of, outcome, took),
         }

@@ -5,6 +5,7 @@ mod act;
 mod addresses;
 mod drill;
 mod lead;
+mod outage;
 mod tell;
 
 use std::{
@@ -23,7 +24,7 @@ use kobel_plan::{
 use kobel_provider::{Provider, Recovered};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::lead::Lead;
+use self::{lead::Lead, outage::Outage};
 use crate::{
     election::{Election, News},
     handle::{Refusal, Request, scaled},
@@ -257,6 +258,9 @@ impl Supervisor {
                 let exit = self.table.get(event.id).and_then(Worker::exit).map(ToString::to_string);
                 let message = format!("{name} {}", exit.unwrap_or_default());
                 self.event(EventKind::WorkerExited, Some(event.id), message);
+                if event.id.role != Role::ZooKeeper && self.lead.outage.is_some_and(Outage::is_to_blame) {
+                    self.table.forgive(event.id);
+                }
                 if event.id.role == Role::JobManager {
                     self.master_gone(event, told);
                 }
