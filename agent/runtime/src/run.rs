@@ -14,6 +14,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use kobel_conf::chain;
+use kobel_flink::ha::embedded_quorum;
 use kobel_plan::{ClusterDir, ClusterPlan, ProviderKind, Status, Wanted, WorkerId};
 use kobel_provider::{
     Provider,
@@ -158,6 +159,9 @@ pub(crate) async fn govern(
         }
         _ => Vec::new(),
     };
+    if let (Some(ha), Some(port)) = (&mut record.status.ha, record.zookeeper_port) {
+        ha.quorum = Some(embedded_quorum(port));
+    }
     record.save(&dir).await;
 
     let (status, statuses) = watch::channel(Arc::new(record.status.clone()));
