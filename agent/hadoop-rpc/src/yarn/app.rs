@@ -254,6 +254,8 @@ pub struct AppReport {
     pub attempt: Option<AttemptId>,
     /// The master's host and RPC port, once registered.
     pub master: Option<(String, u16)>,
+    /// How far its master said with its last heartbeat that it is, 0 to 1; never over REST, which rounds it.
+    pub progress: Option<f32>,
     /// When it was submitted, in milliseconds since the epoch.
     pub started_ms: i64,
     /// When it ended, in milliseconds since the epoch.

@@ -124,6 +124,7 @@ pub(super) fn app_report(report: pb::Report) -> Read<AppReport> {
             .map(|id| attempt(Some(id)))
             .transpose()?,
         master: host.zip(port),
+        progress: report.progress,
         started_ms: report.started.unwrap_or(0),
         finished_ms: report.finished.filter(|at| *at > 0),
         logs: LogStatus::from_number(report.logs.unwrap_or(0)),

@@ -245,3 +245,52 @@ async fn an_unknown_application_is_told_from_other_refusals() {
     let error = report().await;
     assert!(matches!(error, ClientError::Malformed(_)), "{error}");
 }
+
+#[tokio::test]
+async fn an_attempt_is_failed_by_its_id_and_asked_for_again_when_the_answer_is_lost() {
+    let attempt = id(1).attempt;
+    let missing = yarn_exception("ApplicationAttemptNotFoundException", "attempt 1 doesn't exist in RM.");
+    let denied = Reply::exception("org.apache.hadoop.security.AccessControlException", "alice may not");
+    let done = Reply::message(&pb::FailAttemptResponse {});
+    let rm = Peer::that([Reply::close(), done, missing, denied]).await;
+    let client = rm.client();
+    client.fail_attempt(attempt).await.unwrap();
+    let sent = rm.requests::<pb::FailAttemptRequest>("failApplicationAttempt");
+    assert_eq!(sent, [pb::FailAttemptRequest { attempt: Some(attempt.into()) }; 2]);
+    let error = client.fail_attempt(attempt).await.unwrap_err();
+    assert!(
+        matches!(&error, ClientError::Refused { class, .. } if class.ends_with("AttemptNotFoundException"))
+    );
+    let error = client.fail_attempt(attempt).await.unwrap_err();
+    assert_eq!((error.effect(), error.retry()), (Effect::NotApplied, Retry::Never), "{error}");
+}
+
+#[tokio::test]
+async fn a_report_names_the_attempt_its_master_and_what_that_said_last() {
+    let attempt = |number| pb::ApplicationAttemptId { attempt_id: Some(number), ..id(1).attempt.into() };
+    let report = pb::Report {
+        id: Some(id(1).application().into()),
+        host: Some("n".into()),
+        rpc_port: Some(7),
+        state: Some(5),
+        attempt: Some(attempt(2)),
+        progress: Some(0.25),
+        ..Default::default()
+    };
+    // Before its master is there.
+    let early = pb::Report {
+        host: Some("N/A".into()),
+        rpc_port: Some(-1),
+        attempt: Some(attempt(-1)),
+        progress: None,
+        ..report.clone()
+    };
+    let answers = [report, early].map(|report| Reply::message(&pb::ReportResponse { report: Some(report) }));
+    let rm = Peer::that(answers).await;
+    let client = rm.client();
+    let report = client.report(id(1).application()).await.unwrap();
+    assert_eq!(report.attempt.map(|attempt| attempt.number), Some(2));
+    assert_eq!((report.master, report.progress), (Some(("n".into(), 7)), Some(0.25)));
+    let early = client.report(id(1).application()).await.unwrap();
+    assert_eq!((early.attempt, early.master, early.progress), (None, None, None));
+}

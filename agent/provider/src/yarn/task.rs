@@ -1,6 +1,7 @@
 //! The task that owns the fleet: it is asked by message, beats at the ResourceManager, and has containers
 //! started and stopped.
 
+mod life;
 mod look;
 mod messages;
 mod unregister;
@@ -33,6 +34,7 @@ use super::{
     nodes::{Nodes, kill, start, stop},
 };
 use crate::ProviderError;
+use life::sign_of_life;
 pub(super) use messages::{Ask, Step};
 
 /// So many containers are remembered for whoever wants their logs.
@@ -52,6 +54,7 @@ pub(super) struct Task {
     patience: Duration,
     pace: Pace,
     heard: Instant,
+    beats: u16,
     next_beat: Instant,
     register_again: bool,
     unregistered: bool,
@@ -92,6 +95,7 @@ impl Task {
             patience: patience.max(2 * pace.calm),
             pace,
             heard: Instant::now(),
+            beats: 0,
             next_beat: Instant::now(),
             register_again: false,
             unregistered: false,
@@ -219,7 +223,8 @@ impl Task {
             });
             return;
         }
-        let beat = self.fleet.outbox.beat(0.5, None);
+        self.beats = self.beats.wrapping_add(1);
+        let beat = self.fleet.outbox.beat(sign_of_life(self.beats), None);
         self.steps.spawn(async move {
             let answer = scheduler.allocate(&beat).await;
             Step::Beat(scheduler, answer)

@@ -189,6 +189,7 @@ fn report(logs: LogStatus, finished_ms: i64) -> AppReport {
         tracking_url: String::new(),
         attempt: None,
         master: None,
+        progress: None,
         started_ms: 0,
         finished_ms: Some(finished_ms),
         logs,

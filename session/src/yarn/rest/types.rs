@@ -105,6 +105,7 @@ impl From<AppJson> for AppReport {
             tracking_url: app.tracking_url,
             attempt: container.map(|container| container.attempt),
             master,
+            progress: None,
             started_ms: app.started_time,
             finished_ms: Some(app.finished_time).filter(|at| *at > 0),
             logs: LogStatus::from_name(&app.log_aggregation_status),

@@ -31,6 +31,7 @@ fn report(state: AppState, final_status: FinalStatus, diagnostics: &str) -> AppR
         tracking_url: "http://rm:8088/proxy/x/".into(),
         attempt: None,
         master: None,
+        progress: None,
         started_ms: 0,
         finished_ms: None,
         logs: LogStatus::Other,

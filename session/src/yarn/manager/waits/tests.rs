@@ -16,6 +16,7 @@ fn report(state: AppState, diagnostics: &str) -> AppReport {
         tracking_url: String::new(),
         attempt: None,
         master: None,
+        progress: None,
         started_ms: 0,
         finished_ms: None,
         logs: LogStatus::Other,
