@@ -3,6 +3,7 @@
 //! agent's API. No I/O happens here, so every provider and both ends of every call agree by type.
 
 pub mod api;
+pub mod deputy;
 pub mod dirs;
 pub mod event;
 pub mod ha;
@@ -13,6 +14,7 @@ pub mod status;
 pub mod worker;
 pub mod yarn;
 
+pub use deputy::DeputyPlan;
 pub use dirs::ClusterDir;
 pub use event::{ClusterEvent, EventKind};
 pub use ha::{Death, HaPlan, ZooKeeper};

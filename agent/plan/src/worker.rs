@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Attempt, WorkerId};
+use crate::{
+    DeputyPlan,
+    ids::{Attempt, WorkerId},
+};
 
 /// One worker process to be had: the same on every provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,9 @@ pub struct WorkerSpec {
     pub launch: Launch,
     /// Files to lie in the worker's directory before it starts.
     pub files: Vec<WorkerFile>,
+    /// What runs beside it has to know, where that is to stand in for the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deputy: Option<DeputyPlan>,
 }
 
 impl WorkerSpec {

@@ -25,6 +25,12 @@ pub struct YarnPlan {
     pub user: String,
     /// The ResourceManagers' schedulers, host:port each (`yarn.resourcemanager.scheduler.address`).
     pub scheduler: Vec<String>,
+    /// The ResourceManagers' ports for clients, host:port each (`yarn.resourcemanager.address`).
+    #[serde(default)]
+    pub resource_managers: Vec<String>,
+    /// The attempt with which YARN gives the application up, where failures count for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt: Option<u32>,
     /// How long the ResourceManager may be silent before the master must take it that another one was
     /// started, in milliseconds: less than `yarn.am.liveness-monitor.expiry-interval-ms`.
     pub patience_ms: u64,
@@ -40,6 +46,15 @@ pub struct YarnPlan {
     /// Archives of classes for the JVMs, unless there shall be none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archives: Option<Archives>,
+}
+
+impl YarnPlan {
+    /// How often the ResourceManager is called while nothing is awaited, where the user has said so: Flink's key and
+    /// its name in Flink 1.6.
+    pub fn heartbeat_seconds(&self, conf: &BTreeMap<String, String>) -> Option<u32> {
+        let keys = ["yarn.heartbeat.interval", "yarn.heartbeat-delay"];
+        keys.iter().find_map(|key| conf.get(*key)?.trim().parse().ok())
+    }
 }
 
 /// Archives of Flink's classes (AppCDS) in the staging directory. Whether one fits a node, only the node

@@ -9,6 +9,7 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
+use futures_util::future::BoxFuture;
 use kobel_plan::{Launch, WorkerSpec};
 use tokio::{
     process::{Child, Command},
@@ -48,16 +49,24 @@ pub const WORDS: &str = "kobel: ";
 
 /// Runs the worker of this file in the present directory and returns what to exit with: its code, or 128
 /// and the number of the signal that ended it. `leash` is kobel's own program, which leashes the worker; it must be
-/// called on the main thread.
-pub fn exec(spec: &Path, leash: &Path) -> Result<u8, ProviderError> {
+/// called on the main thread. `beside` gives, for this worker and its directory of logs, what runs beside it as
+/// long as it lives.
+pub fn exec(
+    spec: &Path,
+    leash: &Path,
+    beside: impl FnOnce(&WorkerSpec, &Path) -> Beside,
+) -> Result<u8, ProviderError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ProviderError::io("set up", "the runtime"))?;
     let spec = read(spec)?;
     let place = Place::of_container(leash)?;
-    runtime.block_on(run(&spec, &place))
+    runtime.block_on(run(&spec, &place, beside))
 }
+
+/// Nothing, or what shall run beside a worker.
+pub type Beside = Option<BoxFuture<'static, ()>>;
 
 fn read(path: &Path) -> Result<WorkerSpec, ProviderError> {
     let failed = || ProviderError::io("read", path.display());
@@ -87,10 +96,19 @@ impl Place {
     }
 }
 
-async fn run(spec: &WorkerSpec, place: &Place) -> Result<u8, ProviderError> {
+async fn run(
+    spec: &WorkerSpec,
+    place: &Place,
+    beside: impl FnOnce(&WorkerSpec, &Path) -> Beside,
+) -> Result<u8, ProviderError> {
     fs::create_dir_all(&place.log_dir)
         .map_err(ProviderError::io("create directory", place.log_dir.display()))?;
+    // A task of its own: should it break, the worker lives on.
+    let beside = beside(spec, &place.log_dir).map(tokio::spawn);
     let status = live(spec, place).await;
+    if let Some(beside) = beside {
+        beside.abort();
+    }
     if let Ok(status) = &status {
         repeat_last_words(spec, place, *status);
     }

@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[test]
 fn as_exec() {
     if let Some(spec) = std::env::var_os(SPEC) {
-        match kobel_provider::exec::exec(spec.as_ref(), "./leash".as_ref()) {
+        match kobel_provider::exec::exec(spec.as_ref(), "./leash".as_ref(), |_, _| None) {
             Ok(code) => std::process::exit(code.into()),
             Err(error) => {
                 eprintln!("{error}");
@@ -43,6 +43,7 @@ fn script(script: &str) -> WorkerSpec {
             env: BTreeMap::new(),
         },
         files: vec![],
+        deputy: None,
     }
 }
 

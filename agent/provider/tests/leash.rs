@@ -141,6 +141,7 @@ impl World {
                 env: [("PATH".to_string(), "/usr/bin:/bin".to_string())].into(),
             },
             files: vec![],
+            deputy: None,
         };
         self.provider.ensure(spec.clone()).await.unwrap();
         match self.next().await {

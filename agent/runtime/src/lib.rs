@@ -3,6 +3,7 @@
 //! It asks a [`Provider`](kobel_provider::Provider) for workers and for new ones when they die
 //! (`reconcile` decides, `supervisor` does), watches the JobManager (`observe`), follows who leads and
 //! fences the dead (`election`), and shows and changes the cluster for others: over a Unix socket (`control`) and over HTTP (`front`).
+//! On YARN a small part of it runs beside every standby, and has it replaced when it is lost ([`deputy`]).
 //!
 //! ```text
 //!   provider ──events──►┌────────────┐◄──requests── control (Unix socket), front (DELETE /cluster)
@@ -13,6 +14,7 @@
 mod am;
 mod api;
 mod control;
+pub mod deputy;
 mod election;
 mod error;
 mod front;

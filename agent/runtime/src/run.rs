@@ -69,7 +69,7 @@ fn take_charge(dir: &ClusterDir) -> Result<(), AgentError> {
     let _ = rustix::process::setsid();
     hold_lock(dir)?;
     let plan = read_plan(dir)?;
-    log_to(&plan.log_dir)?;
+    log_to(&plan.log_dir, AGENT_LOG)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Only for fsync, name lookups and launches.
@@ -99,9 +99,12 @@ pub(crate) fn read_plan(dir: &ClusterDir) -> Result<ClusterPlan, AgentError> {
     serde_json::from_slice(&bytes).map_err(|source| AgentError::Plan { path, source })
 }
 
-pub(crate) fn log_to(log_dir: &Path) -> Result<(), AgentError> {
+/// The agent's own log in a directory of logs.
+pub(crate) const AGENT_LOG: &str = "agent.log";
+
+pub(crate) fn log_to(log_dir: &Path, name: &str) -> Result<(), AgentError> {
     fs::create_dir_all(log_dir).map_err(io_error("create", log_dir))?;
-    let path = log_dir.join("agent.log");
+    let path = log_dir.join(name);
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     let file: File = file.map_err(io_error("open", &path))?;
     let asked = std::env::var("KOBEL_LOG").unwrap_or_else(|_| LOGGED.into());

@@ -17,7 +17,7 @@ pub(super) fn run(args: &ExecArgs) -> ExitCode {
     }
     match args.leash {
         Some(parent) => failed(&leash::become_leashed(parent, program, rest)),
-        None => match kobel_agent::exec::exec(program.as_ref(), leash::THIS_PROGRAM.as_ref()) {
+        None => match kobel_agent::deputy::exec(program.as_ref(), leash::THIS_PROGRAM.as_ref()) {
             Ok(code) => ExitCode::from(code),
             Err(error) => failed(&error),
         },

@@ -232,7 +232,25 @@ impl Asked {
             staging_in: staging(conf, file_system)?,
         })
     }
+
+    /// The same for a cluster with high availability, whose session outlives many masters: failures of long ago do not
+    /// count, unless the user will have it otherwise.
+    pub(crate) fn for_high_availability(self) -> Self {
+        Self { failures_validity_ms: self.failures_validity_ms.or(Some(VALIDITY_MS)), ..self }
+    }
+
+    /// The attempt with which YARN gives the application up, where failures count for ever. The cluster's own number is
+    /// taken for YARN's default.
+    pub(crate) fn last_attempt(&self) -> Option<u32> {
+        let forgotten = self.failures_validity_ms.is_some_and(|ms| ms > 0);
+        (!forgotten).then(|| self.max_attempts.unwrap_or(MAX_ATTEMPTS))
+    }
 }
+
+/// Flink's default of `yarn.application-attempt-failures-validity-interval`.
+const VALIDITY_MS: i64 = 10_000;
+/// `yarn.resourcemanager.am.max-attempts` of `yarn-default.xml`.
+const MAX_ATTEMPTS: u32 = 2;
 
 /// What a person may want to know of keys that change nothing.
 pub(crate) fn notes(conf: &FlinkConf) -> Vec<String> {

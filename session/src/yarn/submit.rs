@@ -91,6 +91,7 @@ async fn submit(
     write_plan(claim, &plan)?;
     let site = &cargo.site;
     let asked = Asked::of(&compiled.conf, site.file_system())?;
+    let asked = if plan.ha.is_some() { asked.for_high_availability() } else { asked };
     let managers = site.managers(ctx.settings.yarn_api.value);
     let manager = managers.open(&site.user)?;
     let new = manager.new_application().await?;
@@ -120,6 +121,8 @@ async fn submit(
         application_id: new.id.to_string(),
         user: site.user.clone(),
         scheduler: site.scheduler.clone(),
+        resource_managers: site.rpc.clone(),
+        last_attempt: asked.last_attempt(),
         patience_ms: u64::try_from(site.patience.as_millis()).unwrap_or(u64::MAX),
         staging: base,
         hadoop: site.properties.clone(),

@@ -13,8 +13,8 @@ mod zookeeper;
 
 use kobel_conf::{Category, Explain, flink::ConfError};
 use kobel_plan::{
-    Attempt, ClusterPlan, FlinkRole, Launch, ProviderKind, Resources, Role, RolePlan, WorkerFile, WorkerId,
-    WorkerSpec,
+    Attempt, ClusterPlan, DeputyPlan, FlinkRole, Launch, ProviderKind, Resources, Role, RolePlan, WorkerFile,
+    WorkerId, WorkerSpec,
     yarn::{AGENT_BYTES, is_masters_own},
 };
 
@@ -114,6 +114,7 @@ pub fn worker_spec(
         resources: Resources { memory_bytes: memory(&worker), vcores: conf::vcores(&worker) },
         launch,
         files: std::iter::once(conf).chain(ha::files(&worker)).chain(hadoop::files(plan)).collect(),
+        deputy: DeputyPlan::of(plan, id),
     })
 }
 

@@ -290,3 +290,37 @@ fn a_job_manager_that_may_lead_tells_of_its_sessions() {
     assert_eq!(tm.files.len(), 1);
     assert!(!tm.launch.args.iter().any(|arg| arg.contains("kobel")), "{:?}", tm.launch.args);
 }
+
+#[test]
+fn only_a_standby_in_a_container_of_its_own_has_a_deputy() {
+    let ha = HaPlan {
+        zookeeper: ZooKeeper::Quorum("zk1:2181/chroot".into()),
+        root: "/flink".into(),
+        cluster_id: "application_1_0001".into(),
+        storage_dir: "hdfs:///ha".into(),
+        session_timeout_ms: 4000,
+        silence_ms: 8000,
+        keep: false,
+        web_ports: Vec::new(),
+    };
+    let yarn = serde_json::json!({
+        "applicationId": "application_1_0001", "user": "ann", "scheduler": ["rm:8030"],
+        "resourceManagers": ["rm:8032"], "patienceMs": 1000, "staging": "/user/ann/.kobel",
+        "hadoop": {}, "workerFiles": {},
+    });
+    let provider = kobel_plan::ProviderKind::Yarn;
+    let on_yarn = ClusterPlan { provider, yarn: serde_json::from_value(yarn).unwrap(), ..plan() };
+    let plan = ClusterPlan { ha: Some(ha.clone()), ..on_yarn.clone() };
+    let deputy = |plan: &ClusterPlan, id| worker_spec(plan, &PEERS, id, Attempt::FIRST, "x").unwrap().deputy;
+    let told = deputy(&plan, WorkerId::jm(1)).unwrap();
+    assert_eq!((told.resource_managers[0].as_str(), told.user.as_str()), ("rm:8032", "ann"));
+    assert_eq!((told.quorum.as_str(), told.silence_ms), ("zk1:2181/chroot", 10_000));
+    let slow = ClusterPlan { ha: Some(HaPlan { session_timeout_ms: 60_000, ..ha }), ..plan.clone() };
+    assert_eq!(deputy(&slow, WorkerId::jm(1)).unwrap().silence_ms, 120_000);
+    let mut seldom = plan.clone();
+    seldom.conf.insert("yarn.heartbeat.interval".into(), "7".into());
+    assert_eq!(deputy(&seldom, WorkerId::jm(2)).unwrap().silence_ms, 21_000);
+    for (plan, id) in [(&plan, WorkerId::jm(0)), (&plan, WorkerId::tm(1)), (&on_yarn, WorkerId::jm(1))] {
+        assert_eq!(deputy(plan, id), None, "{id}");
+    }
+}

@@ -41,6 +41,7 @@ pub(super) fn spec(
         resources: Resources { memory_bytes: MEMORY, vcores: 1 },
         launch: Launch { program: jvm::program(plan)?, args, env: env::of_worker(&worker, marker)? },
         files: vec![WorkerFile { path: CONF.into(), contents: configuration(text(data)?, port) }],
+        deputy: None,
     })
 }
 

@@ -118,6 +118,7 @@ mod tests {
             resources: Resources { memory_bytes: 0, vcores: 1 },
             launch: Launch { program: program.into(), args: vec![], env: BTreeMap::new() },
             files: vec![WorkerFile { path: file.into(), contents: String::new() }],
+            deputy: None,
         }
     }
 

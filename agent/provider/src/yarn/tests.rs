@@ -26,6 +26,7 @@ fn spec(index: u32) -> WorkerSpec {
         resources: Resources { memory_bytes: 1 << 30, vcores: 1 },
         launch: Launch { program: "/bin/true".into(), args: vec![], env: BTreeMap::new() },
         files: vec![],
+        deputy: None,
     }
 }
 

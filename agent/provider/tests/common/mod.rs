@@ -93,6 +93,7 @@ impl Fixture for LocalFixture {
                 env: BTreeMap::from([path]),
             },
             files: vec![],
+            deputy: None,
         }
     }
 

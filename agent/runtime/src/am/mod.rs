@@ -44,7 +44,7 @@ use crate::{
     error::AgentError,
     front,
     record::Record,
-    run::{Beside, Extras, govern, io_error, log_to, read_plan},
+    run::{AGENT_LOG, Beside, Extras, govern, io_error, log_to, read_plan},
 };
 
 pub(crate) use self::memory::Keeper;
@@ -75,7 +75,7 @@ pub fn run() -> ExitCode {
 fn take_charge() -> Result<(), AgentError> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let node = Node::of_container()?;
-    log_to(&node.log_dir)?;
+    log_to(&node.log_dir, AGENT_LOG)?;
     let dir = cluster_dir(&node)?;
     let plan = node.localize(read_plan(&dir)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -134,7 +134,7 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
         former: former.filter(|_| plan.ha.is_some()).map(|record| containers(&record)).unwrap_or_default(),
         historian: Arc::new(History::new(&plan, &yarn, staging, dir.clone())),
         patience: Duration::from_millis(yarn.patience_ms),
-        pace: pace(&plan.conf),
+        pace: pace(&yarn, &plan.conf),
         node_label: plan.conf.get("yarn.taskmanager.node-label").filter(|label| !label.is_empty()).cloned(),
     };
     let provider = YarnProvider::open(master, masters).await?;
@@ -160,12 +160,11 @@ fn containers(record: &Record) -> BTreeMap<ContainerId, (WorkerId, Attempt)> {
 }
 
 /// Flink's keys for it; without them, this provider's own. What is no number was refused at the start.
-fn pace(conf: &BTreeMap<String, String>) -> Pace {
-    let number = |keys: &[&str]| keys.iter().find_map(|key| conf.get(*key)?.trim().parse::<u32>().ok());
-    let seconds = number(&["yarn.heartbeat.interval", "yarn.heartbeat-delay"]);
-    let ms = number(&["yarn.heartbeat.container-request-interval"]);
+fn pace(yarn: &YarnPlan, conf: &BTreeMap<String, String>) -> Pace {
+    let ms = conf.get("yarn.heartbeat.container-request-interval");
+    let ms = ms.and_then(|ms| ms.trim().parse::<u32>().ok());
     let Pace { calm, eager } = Pace::default();
-    let calm = seconds.map_or(calm, |seconds| Duration::from_secs(seconds.into()));
+    let calm = yarn.heartbeat_seconds(conf).map_or(calm, |seconds| Duration::from_secs(seconds.into()));
     Pace { calm, eager: ms.map_or(eager, |ms| Duration::from_millis(ms.into())).min(calm) }
 }
 

@@ -24,7 +24,7 @@ use rustix::fs::Mode;
 use super::node::Node;
 use crate::{
     error::AgentError,
-    run::{io_error, log_to},
+    run::{AGENT_LOG, io_error, log_to},
 };
 
 /// The container: both JVMs at Flink's least, and kobel.
@@ -66,7 +66,7 @@ pub fn run(plan: &Path) -> Result<(), AgentError> {
     // Whoever else is on this node comes first.
     let _ = rustix::process::nice(10);
     let node = Node::of_container()?;
-    log_to(&node.log_dir)?;
+    log_to(&node.log_dir, AGENT_LOG)?;
     let json = fs::read(plan).map_err(io_error("read", plan))?;
     let plan: ClusterPlan =
         serde_json::from_slice(&json).map_err(|source| AgentError::Plan { path: plan.into(), source })?;

@@ -35,7 +35,7 @@ use self::{
 };
 use crate::{
     record::Record,
-    run::{Extras, govern, log_to},
+    run::{AGENT_LOG, Extras, govern, log_to},
     testing::plan,
 };
 
@@ -77,7 +77,7 @@ fn a_master_of_many_when_told_to_be_one() {
         plan.wanted.task_managers = count.parse().unwrap();
         plan.java.home = dir.path().join("java");
         fs::write(dir.plan(), serde_json::to_vec(&plan).unwrap()).unwrap();
-        log_to(&plan.log_dir).unwrap();
+        log_to(&plan.log_dir, AGENT_LOG).unwrap();
         let marker = dir.path().display().to_string();
         let masters = LocalProvider::open(dir.workers(), plan.log_dir.clone(), marker, Surroundings::Machine);
         let provider = YarnProvider::open(master(rm), masters.unwrap()).await.unwrap();

@@ -71,11 +71,24 @@ fn what_is_asked_of_yarn_is_read() {
     .unwrap();
     assert_eq!((all.name.as_deref(), all.priority, all.max_attempts), (Some("etl"), None, Some(3)));
     assert_eq!((all.failures_validity_ms, all.master_vcores), (Some(10_000), 2));
+    assert_eq!(all.last_attempt(), None, "YARN forgets failures");
     assert_eq!(all.tags, ["kobel", "a", "b"]);
     assert_eq!(all.view_acl.as_deref(), Some("ann ops"));
     assert_eq!(all.logs.rolled_include.as_deref(), Some(".*log"));
     assert_eq!(all.staging_in.as_deref(), Some("/apps/flink"));
     assert_eq!(asked(&[]).unwrap().master_vcores, 1);
+}
+
+#[test]
+fn failures_of_long_ago_count_unless_there_is_high_availability_or_the_user_says() {
+    let (attempts, validity) =
+        ("yarn.application-attempts", "yarn.application-attempt-failures-validity-interval");
+    let plain = asked(&[(attempts, "5")]).unwrap();
+    assert_eq!((plain.failures_validity_ms, plain.last_attempt()), (None, Some(5)));
+    let ha = plain.for_high_availability();
+    assert_eq!((ha.failures_validity_ms, ha.last_attempt()), (Some(10_000), None));
+    let pinned = asked(&[(validity, "-1")]).unwrap().for_high_availability();
+    assert_eq!((pinned.failures_validity_ms, pinned.last_attempt()), (Some(-1), Some(2)));
 }
 
 #[test]
