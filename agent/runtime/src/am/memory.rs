@@ -41,12 +41,16 @@ impl Keeper {
         Self { directory, dir, newest: 0 }
     }
 
-    /// Puts the newest memory of the former attempts into the cluster's directory, as if they had died here.
+    /// Puts the newest memory of the attempts before this one into the cluster's directory, as if they had died here.
     /// Their record is returned.
-    pub(super) async fn recall(&mut self) -> Result<Option<Record>, AgentError> {
+    ///
+    /// One of them may yet wake and keep what it knows before it hears that it is over: an attempt's numbers are above
+    /// all that those before it can come to.
+    pub(super) async fn recall(&mut self, attempt: i32) -> Result<Option<Record>, AgentError> {
         let mut numbers = self.numbers().await?;
         numbers.sort_unstable();
-        self.newest = numbers.last().copied().unwrap_or_default();
+        let above = u64::from(attempt.unsigned_abs().saturating_sub(1)) << 32;
+        self.newest = numbers.last().copied().unwrap_or_default().max(above);
         for number in numbers.into_iter().rev() {
             if let Some(memory) = self.read(number).await {
                 self.put_back(&memory)?;
@@ -225,8 +229,8 @@ mod tests {
         // Cut while it was written.
         lab.directory.put("memory-3.json", &b"{\"record\":"[..]).await.unwrap();
         let mut second = lab.keeper("second");
-        assert_eq!(second.recall().await.unwrap().unwrap().front_port, 4711);
-        assert_eq!(second.newest, 3);
+        assert_eq!(second.recall(2).await.unwrap().unwrap().front_port, 4711);
+        assert_eq!(second.newest, 1 << 32, "the first one may go on counting");
         assert_eq!(second.present().unwrap().record, record);
         assert_eq!(fs::read(dir.events()).unwrap(), fs::read(second.dir.events()).unwrap());
     }
@@ -236,7 +240,7 @@ mod tests {
         let lab = Lab::new().await;
         lab.directory.put("tm-0.1.json", &b"{}"[..]).await.unwrap();
         let mut keeper = lab.keeper("second");
-        assert_eq!(keeper.recall().await.unwrap(), None);
+        assert_eq!(keeper.recall(2).await.unwrap(), None);
         assert!(!keeper.dir.record().exists());
     }
 }

@@ -105,7 +105,7 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
     };
     let (staging, application) = application(&yarn).await?;
     let mut keeper = Keeper::new(application.clone(), dir.clone());
-    let former = if node.attempt > 1 { keeper.recall().await? } else { None };
+    let former = if node.attempt > 1 { keeper.recall(node.attempt).await? } else { None };
     let former_port = former.as_ref().map(|record| record.front_port);
     let front = front::bind(&plan.front, former_port)?.with_secret(read_secret(&node.dir)?);
     let masters = LocalProvider::open(
