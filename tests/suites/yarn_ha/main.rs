@@ -1,5 +1,6 @@
 //! High availability on YARN: masters are killed, and jobs and TaskManagers go on.
 
+mod deputy;
 mod standbys;
 
 use std::{
@@ -33,6 +34,7 @@ fn cluster() -> Option<(Shared, MutexGuard<'static, ()>)> {
 struct Session<'a> {
     cluster: &'a Cluster,
     lab: Lab,
+    application: String,
     job: String,
 }
 
@@ -50,7 +52,9 @@ impl<'a> Session<'a> {
         let jar = compile_job(flink, "SleepingJob", lab.dir());
         let run = lab.kobel(&["run", "--cluster", "ha", "-d", jar.to_str().unwrap()]).ok().stdout;
         let (_, job) = run.trim().rsplit_once("JobID ").expect("a job");
-        let session = Self { cluster, job: job.into(), lab };
+        let status = lab.kobel(&["status", "ha", "-o", "json"]).json();
+        let application = status["yarn"]["applicationId"].as_str().expect("an id").into();
+        let session = Self { cluster, application, job: job.into(), lab };
         session.running_since(0);
         session
     }

@@ -11,7 +11,7 @@ use super::{SOON, Session, USER, cluster, kill_9};
 impl Session<'_> {
     /// Waits until it is ready with two JobManagers, of which this one leads.
     #[track_caller]
-    fn led_by(&self, id: &str) -> Value {
+    pub(super) fn led_by(&self, id: &str) -> Value {
         wait::until("it is whole, and led by the right one", SOON, || {
             let now = self.status();
             let masters = now["masters"].as_array().cloned().unwrap_or_default();
@@ -26,7 +26,7 @@ impl Session<'_> {
 
     /// The process of a JobManager's newest attempt: there is one by its name.
     #[track_caller]
-    fn job_manager(&self, id: &str) -> i32 {
+    pub(super) fn job_manager(&self, id: &str) -> i32 {
         let of_it = format!("/{id}.");
         wait::until("its process is there", SOON, || {
             let mut all = self.cluster.containers();
@@ -40,17 +40,17 @@ impl Session<'_> {
     }
 
     /// When the job came to each of its states.
-    fn timestamps(&self) -> Value {
+    pub(super) fn timestamps(&self) -> Value {
         self.rest(&format!("/jobs/{}", self.job)).expect("the job")["timestamps"].clone()
     }
 
-    fn events(&self) -> String {
+    pub(super) fn events(&self) -> String {
         self.lab.kobel(&["events", "ha"]).ok().stdout
     }
 
     /// Waits until both JobManagers stand for election: a process that has only been started is no standby yet.
     #[track_caller]
-    fn both_stand(&self) {
+    pub(super) fn both_stand(&self) {
         let (server, app) =
             (&self.cluster.zookeeper().address, self.status()["yarn"]["applicationId"].clone());
         let latches = format!("/flink/{}/leader/latch", app.as_str().expect("an id"));
@@ -77,7 +77,7 @@ impl Session<'_> {
 }
 
 /// What ZooKeeper has below this path.
-fn znodes(server: &str, path: &str) -> Vec<String> {
+pub(super) fn znodes(server: &str, path: &str) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = Client::connect(server).await.expect("a session");
