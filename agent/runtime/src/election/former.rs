@@ -4,17 +4,22 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use kobel_flink::ha::{SessionId, SessionLog, session_log::file_name};
 use kobel_plan::Death;
 use kobel_provider::local::ProcessIdentity;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::Master;
 
 /// Which processes this one can see: numbers mean others in another container.
 const NAMESPACE: &str = "/proc/self/ns/pid";
+
+/// Between two looks at a process that lives.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A JobManager of which the next agent may have to know that it is dead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,18 +57,23 @@ impl Former {
         }))
     }
 
-    /// What can be seen of it from here and now.
-    pub(crate) fn death(&self) -> Death {
-        let is_gone = || -> io::Result<bool> {
-            let here = ProcessIdentity::of(std::process::id() as i32)?.map(|own| own.boot_id);
-            let same_place =
-                here.as_ref() == Some(&self.process.boot_id) && pid_namespace()? == self.pid_namespace;
-            Ok(same_place && !self.process.holds_its_pid()?)
-        };
-        match is_gone() {
-            Ok(true) => Death::ProcessGone,
-            Ok(false) | Err(_) => Death::Unproven,
+    /// What can be seen of its end from here. What killed its agent is its own end, too, and may take a moment longer.
+    pub(crate) async fn death(&self, within: Duration) -> Death {
+        let give_up = Instant::now() + within;
+        while self.was_here().unwrap_or(false) {
+            match self.process.holds_its_pid() {
+                Ok(false) => return Death::ProcessGone,
+                Ok(true) if Instant::now() < give_up => sleep(LOOK).await,
+                Ok(true) | Err(_) => break,
+            }
         }
+        Death::Unproven
+    }
+
+    /// Whether the numbers of processes mean to us what they meant to it.
+    fn was_here(&self) -> io::Result<bool> {
+        let here = ProcessIdentity::of(std::process::id() as i32)?.map(|own| own.boot_id);
+        Ok(here.as_ref() == Some(&self.process.boot_id) && pid_namespace()? == self.pid_namespace)
     }
 
     /// The sessions that it had when it was seen last.
@@ -90,22 +100,30 @@ mod tests {
         Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap()
     }
 
-    #[test]
-    fn only_one_that_is_gone_from_this_very_place_is_dead() {
+    #[tokio::test]
+    async fn only_one_that_is_gone_from_this_very_place_is_dead() {
+        const NOW: Duration = Duration::ZERO;
         let tmp = tempfile::tempdir().unwrap();
         let log =
             "1 Session establishment complete on server x, session id = 0x7, negotiated timeout = 4000\n";
         fs::write(tmp.path().join("jm-0.1.sessions"), log).unwrap();
         let mut child = child();
         let former = Former::of(MASTER, child.id(), "http://h:1".into(), tmp.path()).unwrap().unwrap();
-        assert_eq!((former.death(), former.sessions()), (Death::Unproven, vec![SessionId::new(7).unwrap()]));
+        assert_eq!(former.sessions(), [SessionId::new(7).unwrap()]);
+        assert_eq!(former.death(NOW).await, Death::Unproven);
         child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(former.death(), Death::ProcessGone);
+        assert_eq!(former.death(NOW).await, Death::Unproven, "nobody has reaped it");
+        let (death, reaped) = tokio::join!(former.death(LOOK * 100), async {
+            sleep(LOOK).await;
+            child.wait()
+        });
+        reaped.unwrap();
+        assert_eq!(death, Death::ProcessGone, "a moment later");
         let elsewhere = Former { pid_namespace: "pid:[1]".into(), ..former.clone() };
-        assert_eq!(elsewhere.death(), Death::Unproven, "its number may be its own there");
+        assert_eq!(elsewhere.death(LOOK * 100).await, Death::Unproven, "its number may be its own there");
         let process = ProcessIdentity { boot_id: "another".into(), ..former.process.clone() };
-        assert_eq!(Former { process, ..former.clone() }.death(), Death::Unproven, "another machine");
+        let elsewhere = Former { process, ..former.clone() };
+        assert_eq!(elsewhere.death(LOOK * 100).await, Death::Unproven, "another machine");
         let back = serde_json::from_slice(&serde_json::to_vec(&former).unwrap()).unwrap();
         assert_eq!(former, back);
     }

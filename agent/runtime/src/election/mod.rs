@@ -109,20 +109,30 @@ impl Election {
     /// Begins to remove what ZooKeeper holds of a dead JobManager's, as far as it is proven to be that; the outcome
     /// comes as news.
     pub(crate) fn fence(&self, obituary: Obituary) {
+        tokio::spawn(bury(self.place.clone(), self.news.clone(), obituary));
+    }
+
+    /// The same of a former agent's JobManager, should it be gone.
+    pub(crate) fn fence_former(&self, former: Former, obituary: Obituary) {
         let (place, news) = (self.place.clone(), self.news.clone());
         tokio::spawn(async move {
-            let (of, began) = (obituary.of, Instant::now());
-            let outcome = place.fence(&obituary.evidence().await).await;
-            let fence = match &outcome {
-                Ok(Fenced::Done { fence, .. }) => Some(fence.clone()),
-                _ => None,
-            };
-            // Nobody listens any more when the cluster is over.
-            let _ = news.send(News::Fenced { of, outcome, took: began.elapsed() }).await;
-            if let Some(fence) = fence {
-                place.release_locks(&fence).await;
-            }
+            let death = former.death(FENCE_DEADLINE).await;
+            bury(place, news, Obituary { death, ..obituary }).await;
         });
+    }
+}
+
+async fn bury(place: Arc<Place>, news: mpsc::Sender<News>, obituary: Obituary) {
+    let (of, began) = (obituary.of, Instant::now());
+    let outcome = place.fence(&obituary.evidence().await).await;
+    let fence = match &outcome {
+        Ok(Fenced::Done { fence, .. }) => Some(fence.clone()),
+        _ => None,
+    };
+    // Nobody listens any more when the cluster is over.
+    let _ = news.send(News::Fenced { of, outcome, took: began.elapsed() }).await;
+    if let Some(fence) = fence {
+        place.release_locks(&fence).await;
     }
 }
 

@@ -61,3 +61,43 @@ impl Obituary {
         Evidence { death, sessions, rest_address: rest, alive }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kobel_plan::{Attempt, WorkerId};
+
+    use super::*;
+
+    fn write(dir: &Path, master: Master, session: u64) {
+        let line = format!(
+            "1 Session establishment complete on server x, session id = {session:#x}, negotiated timeout = 4000\n"
+        );
+        std::fs::write(dir.join(file_name(&master.0.attempt_name(master.1))), line).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_dead_and_the_living_wrote_their_sessions_down_in_places_of_their_own() {
+        let (former, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (dead, alive) = ((WorkerId::jm(0), Attempt::FIRST), (WorkerId::jm(1), Attempt::FIRST));
+        write(former.path(), dead, 7);
+        write(here.path(), alive, 8);
+        let obituary = |logs: &Path, known: &[i64]| Obituary {
+            of: dead,
+            death: Death::ProcessGone,
+            rest: "http://h:1".into(),
+            observed: SessionId::new(5),
+            known: known.iter().filter_map(|id| SessionId::new(*id)).collect(),
+            logs: logs.into(),
+            alive: vec![alive],
+            alive_logs: here.path().into(),
+        };
+        let session = |id| SessionId::new(id).unwrap();
+        let evidence = obituary(former.path(), &[6]).evidence().await;
+        assert_eq!(evidence.sessions, Sessions::Logged(vec![session(7)]));
+        assert_eq!(evidence.alive, [session(8)]);
+        let evidence = obituary(here.path(), &[6]).evidence().await;
+        assert_eq!(evidence.sessions, Sessions::Logged(vec![session(6)]), "as far as it was known");
+        let evidence = obituary(here.path(), &[]).evidence().await;
+        assert_eq!(evidence.sessions, Sessions::Observed(session(5)));
+    }
+}

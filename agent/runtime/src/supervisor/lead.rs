@@ -13,7 +13,7 @@ use kobel_flink::{
     ha::{ConnectionInfo, Fenced, LeaderNode, LeaderView, SessionId, ZkError},
     launch::REST_HOST,
 };
-use kobel_plan::{EventKind, Exit, Fault, HaPlan, Phase, Role, WorkerEvent, WorkerId};
+use kobel_plan::{Death, EventKind, Exit, Fault, HaPlan, Phase, Role, WorkerEvent, WorkerId};
 
 use super::{Supervisor, outage::Outage};
 use crate::{
@@ -188,16 +188,17 @@ impl Supervisor {
         let Some(election) = &self.outputs.election else { return };
         let alive = self.living_masters();
         for former in self.record.formers.iter().filter(|former| !alive.contains(&former.master)) {
-            election.fence(Obituary {
+            let obituary = Obituary {
                 of: former.master,
-                death: former.death(),
+                death: Death::Unproven,
                 rest: former.rest.clone(),
                 observed: None,
                 known: former.sessions(),
                 logs: former.logs.clone(),
                 alive: alive.clone(),
                 alive_logs: self.plan.log_dir.clone(),
-            });
+            };
+            election.fence_former(former.clone(), obituary);
         }
     }
 
