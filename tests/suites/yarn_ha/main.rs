@@ -107,7 +107,12 @@ impl<'a> Session<'a> {
 }
 
 fn kill_9(pid: i32) {
-    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("kill").success());
+    signal_to("KILL", pid);
+}
+
+fn signal_to(signal: &str, pid: i32) {
+    let status = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+    assert!(status.expect("kill").success(), "kill -{signal} {pid}");
 }
 
 #[test]
@@ -135,6 +140,7 @@ fn task_managers_and_jobs_outlive_the_master() {
         println!(
             "row 5: master killed: job RUNNING with a new checkpoint after {took:?}, the same TaskManagers"
         );
+        println!("{}", session.lab.kobel(&["events", "ha"]).stdout);
     }
     session.lab.kobel(&["stop", "ha"]).ok();
     cluster.no_container_left();

@@ -6,7 +6,7 @@ use kobel_kit::{Flink, hadoop::Cluster, wait};
 use serde_json::Value;
 use zookeeper_client::Client;
 
-use super::{SOON, Session, USER, cluster, kill_9};
+use super::{SOON, Session, USER, cluster, kill_9, signal_to};
 
 impl Session<'_> {
     /// Waits until it is ready with two JobManagers, of which this one leads.
@@ -60,18 +60,24 @@ impl Session<'_> {
         });
     }
 
-    /// Kills the leader's process and tells what that cost until the job ran again with a new checkpoint.
+    /// Has the first JobManager, which leads, replaced, so that the other one leads.
     #[track_caller]
-    fn lose_leader(&self, leader: &str, next: &str) {
+    fn restart_first(&self) {
+        self.both_stand();
+        self.lab.kobel(&["restart", "ha", "jm", "0"]).ok();
+        self.led_by("jm-1");
+    }
+
+    /// Does this to the leader, and tells what it cost until the job ran again with a new checkpoint.
+    #[track_caller]
+    fn lose_leader(&self, leader: &str, next: &str, what: &str, lose: impl FnOnce()) {
         self.both_stand();
         let checkpoint = self.checkpoint().unwrap();
-        kill_9(self.job_manager(leader));
+        lose();
         let since = Instant::now();
         self.running_since(checkpoint);
-        println!(
-            "row 1: {leader} killed: job RUNNING under {next} with a new checkpoint after {:?}",
-            since.elapsed()
-        );
+        let took = since.elapsed();
+        println!("{what}: {leader} lost, job RUNNING under {next} with a new checkpoint after {took:?}");
         self.led_by(next);
     }
 }
@@ -100,11 +106,11 @@ fn a_standby_in_a_container_of_its_own_takes_over() {
     let tms = session.processes("TaskManagerRunner");
     assert_eq!(tms.len(), 2);
 
-    session.lose_leader("jm-0", "jm-1");
-    session.lose_leader("jm-1", "jm-0");
+    for (leader, next) in [("jm-0", "jm-1"), ("jm-1", "jm-0")] {
+        session.lose_leader(leader, next, "row 1, killed", || kill_9(session.job_manager(leader)));
+    }
     assert_eq!(session.events().matches("latch and").count(), 2, "{}", session.events());
-    session.lose_leader("jm-0", "jm-1");
-    assert_eq!(session.processes("TaskManagerRunner"), tms, "every TaskManager is the same");
+    session.restart_first();
 
     session.both_stand();
     let (standby, timestamps) = (session.job_manager("jm-1"), session.timestamps());
@@ -113,19 +119,25 @@ fn a_standby_in_a_container_of_its_own_takes_over() {
     kill_9(session.processes("./kobel am")[0]);
     let since = Instant::now();
     session.running_since(checkpoint);
-    println!("row 5: master killed, jm-1 leads: its front answers again after {:?}", since.elapsed());
+    println!("row 5, the master killed, jm-1 leads: its front answers again after {:?}", since.elapsed());
     let after = session.led_by("jm-1");
     assert_eq!(session.job_manager("jm-1"), standby, "the leader is the same");
-    assert_eq!(session.processes("TaskManagerRunner"), tms, "every TaskManager is the same");
     assert_eq!(session.timestamps(), timestamps, "the job was never restarted");
     assert_eq!((&after["failovers"], &after["startedAt"]), (&failovers, &before["startedAt"]));
+    wait::until("the dead standby's latch is gone, too", SOON, || {
+        let events = session.events();
+        if events.matches("latch and").count() == 3 { Ok(()) } else { Err(events) }
+    });
 
     session.both_stand();
     println!("{}", session.lab.kobel(&["failover", "ha"]).ok().stdout);
     session.led_by("jm-0");
+    session.restart_first();
+    let freeze = || signal_to("STOP", session.job_manager("jm-1"));
+    session.lose_leader("jm-1", "jm-0", "row 4, stopped", freeze);
     assert_eq!(session.processes("TaskManagerRunner"), tms, "every TaskManager is the same");
-
     println!("{}", session.events());
+
     session.lab.kobel(&["stop", "ha"]).ok();
     cluster.no_container_left();
     session.lab.no_process_left();
