@@ -10,14 +10,14 @@ use std::{
 use jiff::Timestamp;
 use kobel_conf::chain;
 use kobel_flink::{
-    ha::{ConnectionInfo, Fenced, LeaderNode, LeaderView, SessionId, ZkError},
+    ha::{ConnectionInfo, LeaderNode, LeaderView, SessionId},
     launch::REST_HOST,
 };
-use kobel_plan::{Death, EventKind, Exit, Fault, HaPlan, Phase, Role, WorkerEvent, WorkerId};
+use kobel_plan::{EventKind, Fault, HaPlan, Phase, Role, WorkerEvent, WorkerId};
 
 use super::{Supervisor, outage::Outage};
 use crate::{
-    election::{Former, Master, News, Obituary, rest_address},
+    election::{Master, News, rest_address},
     observe::{Observation, Target},
     reconcile::{Told, Worker, is_wanted},
     record::{EndKind, Ending},
@@ -46,7 +46,7 @@ pub(super) struct Lead {
 #[derive(Debug, Clone)]
 pub(super) struct Published {
     /// Its session.
-    session: Option<SessionId>,
+    pub(super) session: Option<SessionId>,
     /// Its REST API's address.
     pub(super) text: String,
     /// The same, to be dialled.
@@ -164,49 +164,6 @@ impl Supervisor {
         self.note_formers();
     }
 
-    /// Writes down what the next agent must know of the JobManagers here.
-    pub(super) fn note_formers(&mut self) {
-        if self.plan.ha.is_some() {
-            let masters = self.living_masters();
-            self.record.formers = masters.into_iter().filter_map(|master| self.as_former(master)).collect();
-        }
-    }
-
-    fn as_former(&self, master: Master) -> Option<Former> {
-        let pid = self.table.get(master.0)?.place()?.pid?;
-        let rest = self.rest_address(master)?;
-        let former = Former::of(master, pid, rest, &self.plan.log_dir);
-        former.unwrap_or_else(|error| {
-            tracing::warn!(%error, "a next agent will not know its sessions");
-            None
-        })
-    }
-
-    /// The JobManagers of a former agent that are gone: nobody saw them die, and nobody has fenced them. One that only
-    /// stood by would be waited for like one that led, should its turn come.
-    pub(super) fn fence_formers(&self) {
-        let Some(election) = &self.outputs.election else { return };
-        let alive = self.living_masters();
-        for former in self.record.formers.iter().filter(|former| !alive.contains(&former.master)) {
-            let obituary = Obituary {
-                of: former.master,
-                death: Death::Unproven,
-                rest: former.rest.clone(),
-                observed: None,
-                known: former.sessions(),
-                logs: former.logs.clone(),
-                alive: alive.clone(),
-                alive_logs: self.plan.log_dir.clone(),
-            };
-            election.fence_former(former.clone(), obituary);
-        }
-    }
-
-    fn living_masters(&self) -> Vec<Master> {
-        let masters = self.table.live().filter(|(id, _)| id.role == Role::JobManager);
-        masters.map(|(id, worker)| (id, worker.attempt)).collect()
-    }
-
     /// A JobManager's process is over.
     pub(super) fn master_gone(&mut self, event: &WorkerEvent, told: Told) {
         let master = (event.id, event.attempt);
@@ -233,33 +190,6 @@ impl Supervisor {
             // Its successor takes over from nobody.
             self.record.leader = None;
         }
-    }
-
-    fn fence(&self, of: Master, exit: &Exit) {
-        let (Some(election), Some(rest)) = (&self.outputs.election, self.rest_address(of)) else { return };
-        election.fence(Obituary {
-            of,
-            death: self.provider.death(of.0, of.1, exit),
-            rest,
-            observed: self.lead.published(of).and_then(|published| published.session),
-            known: Vec::new(),
-            logs: self.plan.log_dir.clone(),
-            alive: self.living_masters(),
-            alive_logs: self.plan.log_dir.clone(),
-        });
-    }
-
-    fn on_fenced(&mut self, (id, attempt): Master, outcome: Result<Fenced, ZkError>, took: Duration) {
-        let name = id.attempt_name(attempt);
-        let message = match outcome {
-            Ok(Fenced::Done { removed, .. }) => {
-                format!("{name}'s latch and {} more znodes were removed within {took:.0?}", removed.len() - 1)
-            }
-            Ok(Fenced::Refused(kobel_flink::ha::Refusal::NothingLeft)) => return,
-            Ok(Fenced::Refused(refusal)) => format!("{name} was not fenced: {refusal}; its session decides"),
-            Err(error) => format!("{name} was not fenced: {}; its session decides", chain(&error)),
-        };
-        self.event(EventKind::Fenced, Some(id), message);
     }
 
     /// What the observer heard.

@@ -4,6 +4,7 @@
 mod act;
 mod addresses;
 mod drill;
+mod fencing;
 mod lead;
 mod outage;
 mod tell;
