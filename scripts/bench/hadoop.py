@@ -33,14 +33,15 @@ def get(url):
 
 
 class Hadoop:
-    """HDFS and YARN that run: two NodeManagers."""
+    """HDFS and YARN that run: two NodeManagers. `more` are settings of YARN."""
 
-    def __init__(self, directory, yarn_lab, hadoop):
+    def __init__(self, directory, yarn_lab, hadoop, more):
         self.dir = directory
+        settings = {"yarn.nodemanager.resource.memory-mb": NODE_MIB} | more
         log = directory.parent / "yarn-lab.log"
         with open(log, "wb") as out:
             self.holder = subprocess.Popen(
-                [yarn_lab, directory, f"yarn.nodemanager.resource.memory-mb={NODE_MIB}"],
+                [yarn_lab, directory, *(f"{key}={value}" for key, value in settings.items())],
                 env=environment(KOBEL_TEST_HADOOP=hadoop), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             )
 

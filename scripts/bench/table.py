@@ -19,13 +19,14 @@ class Peer:
 @dataclass(frozen=True)
 class Row:
     """What a row says, the figure, its unit, and the most that kobel's may be: of a peer's figure, and in the
-    row's own unit."""
+    row's own unit; or the least."""
 
     title: str
     key: str
     unit: str = "s"
     of: dict[str, float] = field(default_factory=dict)
     most: float | None = None
+    least: float | None = None
 
 
 def cell(rounds, row):
@@ -33,9 +34,9 @@ def cell(rounds, row):
     values = [one[row.key] for one in rounds if row.key in one]
     if not values:
         return None, "–"
-    digits = 1 if row.unit == "MB" else 2
-    median, low, high = (f"{v:.{digits}f}" for v in (statistics.median(values), min(values), max(values)))
-    return statistics.median(values), f"{median} {row.unit} ({low}–{high})"
+    form = {"MB": ".1f", "": "g"}.get(row.unit, ".2f")
+    median, low, high = (f"{v:{form}}" for v in (statistics.median(values), min(values), max(values)))
+    return statistics.median(values), f"{median} {row.unit}".rstrip() + f" ({low}–{high})"
 
 
 def ratio(own, base):
@@ -47,12 +48,15 @@ def aim(row, own, medians, peers):
     """What kobel aims at in this row, and whether it is met."""
     if own is None:
         return ""
-    aims = [(row.of[p.key], medians[p.key], f"{row.of[p.key]:.2f} of {p.whose}") for p in peers if p.key in row.of]
+    aims = [
+        (own <= row.of[peer.key] * medians[peer.key], f"≤ {row.of[peer.key]:.2f} of {peer.whose}")
+        for peer in peers if peer.key in row.of
+    ]
     if row.most is not None:
-        aims.append((row.most, 1, f"{row.most:g} {row.unit}"))
-    return ", ".join(
-        f"{'met' if own <= limit * base else '**missed**'}: ≤ {words}" for limit, base, words in aims
-    )
+        aims.append((own <= row.most, f"≤ {row.most:g} {row.unit}".rstrip()))
+    if row.least is not None:
+        aims.append((own >= row.least, f"≥ {row.least:g} {row.unit}".rstrip()))
+    return ", ".join(f"{'met' if met else '**missed**'}: {words}" for met, words in aims)
 
 
 def table(figures, peers, rows):

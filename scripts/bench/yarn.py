@@ -8,7 +8,7 @@ import argparse
 import place
 from place import tell
 from table import Peer, Row, table
-from yarn_contenders import Bench, Flink, Kobel
+from yarn_contenders import TEXT, Bench, Flink, Kobel
 
 PEERS = [
     Peer("stock", "`yarn-session.sh`", "stock", "stock"),
@@ -61,6 +61,7 @@ def main():
     with place.directory() as directory:
         tell("a Hadoop of its own")
         bench = Bench(directory, options)
+        bench.hadoop.put(options.text, TEXT)
         figures, loads = measure(bench, options.rounds)
         bench.hadoop.end()
         setting = SETTING.format(hadoop=options.hadoop.name)

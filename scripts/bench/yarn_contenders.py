@@ -13,25 +13,30 @@ TASK_MANAGERS = 2
 POLL = 0.05
 # How long kobel may take for its archives of classes, in seconds.
 ARCHIVES = 180
-TEXT = "/bench/text"
-LIBRARIES = "/bench/flink"
+# On HDFS: what is the bench's, and in it what WordCount counts, and Flink's libraries.
+ROOT = "/bench"
+TEXT = f"{ROOT}/text"
+LIBRARIES = f"{ROOT}/flink"
 
 
 class Bench:
-    """What all three share: the cluster, a copy of the distribution's configuration, the job."""
+    """What all share: the cluster, a copy of the distribution's configuration, a directory on HDFS."""
 
-    def __init__(self, directory, options):
+    def __init__(self, directory, options, settings=None):
         self.dir = Path(directory)
         self.options = options
-        self.hadoop = Hadoop(self.dir / "hadoop", options.yarn_lab, options.hadoop)
+        self.hadoop = Hadoop(self.dir / "hadoop", options.yarn_lab, options.hadoop, settings or {})
         self.conf = self.dir / "conf"
         shutil.copytree(options.flink / "conf", self.conf)
-        with open(self.conf / "config.yaml", "a", encoding="utf-8") as file:
-            file.write(f"\nyarn.properties-file.location: {self.dir}\n")
+        self.configure({"yarn.properties-file.location": self.dir})
         self.count = 0
-        self.hadoop.change("MKDIRS", "/bench", permission=755)
-        self.hadoop.change("SETOWNER", "/bench", owner=USER)
-        self.hadoop.put(options.text, TEXT)
+        self.hadoop.change("MKDIRS", ROOT, permission=755)
+        self.hadoop.change("SETOWNER", ROOT, owner=USER)
+
+    def configure(self, keys):
+        """Puts more into Flink's configuration."""
+        with open(self.conf / "config.yaml", "a", encoding="utf-8") as file:
+            file.write("\n".join(["", *(f"{key}: {value}" for key, value in keys.items()), ""]))
 
     def env(self, **own):
         """An environment from nothing but what both kinds of client need."""
@@ -88,7 +93,7 @@ class Session:
     def word_count(self, name):
         """WordCount from HDFS to HDFS, from the command to its return, and without the job's own time."""
         known = {job["jid"] for job in get(f"{self.rest}/jobs/overview")["jobs"]}
-        result = f"/bench/counts-{self.bench.count}"
+        result = f"{ROOT}/counts-{self.bench.count}"
         places = ["--input", self.hadoop.hdfs + TEXT, "--output", self.hadoop.hdfs + result]
         argv = [*self.run_command(), "-c", WORD_COUNT, self.bench.options.jar, *places]
         done = self.bench.client(argv, self.env).wait()
