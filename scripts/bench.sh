@@ -5,10 +5,12 @@
 #   scripts/bench.sh ha [ROUNDS]        faults with high availability on this machine, 2 rounds of 5 unless told, of
 #                                       which Flink's scripts have 1, or KOBEL_BENCH_FLINK_ROUNDS
 #   scripts/bench.sh yarn [ROUNDS]      sessions on a real YARN with a real HDFS, a cluster of its own
+#   scripts/bench.sh ha-yarn [ROUNDS]   dead masters with high availability there, 1 round unless told, which has each
+#                                       fault 3 times, or KOBEL_BENCH_REPEAT
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[[ ${1:-} =~ ^(local|ha|yarn)$ && $# -le 2 ]] || die "usage: scripts/bench.sh local|ha|yarn [ROUNDS]"
+[[ ${1:-} =~ ^(local|ha|yarn|ha-yarn)$ && $# -le 2 ]] || die "usage: scripts/bench.sh local|ha|yarn|ha-yarn [ROUNDS]"
 need_tools
 
 say "building kobel"
@@ -21,6 +23,16 @@ if [ "$1" = ha ]; then
     KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$flink_1" --source pypi
     exec python3 -B "$root/scripts/bench/ha.py" --rounds "${2:-2}" --flink-rounds "${KOBEL_BENCH_FLINK_ROUNDS:-1}" \
         --kobel "$kobel" --flink "$cache/data/flink/$flink_1" --job "$root/tests/java/SleepingJob.java"
+fi
+
+if [ "$1" = ha-yarn ]; then
+    say "Flink $flink_1 and Hadoop $hadoop (kept in $cache)"
+    KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$flink_1" --source pypi
+    cargo build --quiet --manifest-path "$root/Cargo.toml" -p kobel-kit --example yarn_lab
+    home=$(hadoop_home "$hadoop")
+    exec python3 -B "$root/scripts/bench/ha_yarn.py" --rounds "${2:-1}" --repeat "${KOBEL_BENCH_REPEAT:-3}" \
+        --kobel "$kobel" --flink "$cache/data/flink/$flink_1" --job "$root/tests/java/SleepingJob.java" \
+        --hadoop "$home" --yarn-lab "$built/debug/examples/yarn_lab"
 fi
 
 say "Flink $flink_1 and its example jobs (kept in $cache)"
