@@ -31,8 +31,9 @@ ROWS = [
 SETTING = (
     "Hadoop {hadoop}, 2 NodeManagers of 6 GB on this machine. One job with a checkpoint every 200 ms on HDFS; 2 "
     "TaskManagers of a slot each, of which Flink is told by `slotmanager.number-of-slots.min: 2`. A round is a session "
-    "of each with each fault {repeat} times. Each master may be started anew as often as it takes "
-    "(`yarn.application-attempts: 100`); Flink's JobManager is the ApplicationMaster itself."
+    "of each with every fault, times {repeat}. YARN starts as many masters as it takes (`yarn.application-attempts: "
+    "100`, the ResourceManager's own limit too); Flink's JobManager is the ApplicationMaster itself. The ZooKeeper, of "
+    "`tickTime=1000`, grants sessions of at most 20 s, where Flink asks for 60 s."
 )
 
 

@@ -14,8 +14,7 @@ ATTEMPTS, INTERVAL = 100, 3_600_000
 # Three containers of 2 GB on each node: room for the TaskManagers that somebody asks for beside those that
 # outlive a master.
 NODE_MIB = 6144
-# In the environment of a process: that its container is an attempt's first; that it is a JobManager of kobel's.
-FIRST = re.compile(r"CONTAINER_ID=container_.*_0*1")
+# What is in the environment of kobel's JobManager, and not in that of one by which it makes archives of classes.
 MARKER = re.compile(r"KOBEL_ID=.*/jm-[^/]+")
 
 
@@ -71,15 +70,12 @@ class Watched:
         return None
 
     def task_managers(self):
-        """The processes of TaskManagers. An attempt's first container is the master's, in which kobel also makes
-        its archives of classes."""
-        return {
-            pid for pid in self.hadoop.containers() if self.task_manager in words(pid, "cmdline")
-            and not any(FIRST.fullmatch(word) for word in words(pid, "environ"))
-        }
+        """The processes of TaskManagers."""
+        return {pid for pid in self.hadoop.containers() if self.task_manager in words(pid, "cmdline")}
 
     def whole(self):
-        """Waits until as many TaskManagers are registered as there should be, and no other one runs."""
+        """Waits until as many TaskManagers are registered as there should be, and no other one runs: Flink may
+        have one too many for a while, and kobel one by which it makes archives of classes."""
 
         def is_whole():
             registered = (self.ask("/overview") or {}).get("taskmanagers", 0)
