@@ -1,5 +1,8 @@
 //! What several of the suites in `suites/` need; they are this package's tests.
 
+mod endless;
+
+pub use endless::{Endless, SOON, submit_endless};
 use kobel_hadoop_rpc::yarn::{ApplicationId, Launch, LogCollection, Master, Resource, Submission};
 
 /// An application of one container, which runs this command in the default queue, and once.

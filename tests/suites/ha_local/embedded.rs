@@ -3,6 +3,7 @@
 use std::{fs, thread, time::Duration};
 
 use kobel_kit::{Flink, wait};
+use kobel_tests::Endless;
 use serde_json::Value;
 
 use super::{Ha, SOON, pid_of, signal_to};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kobel_kit::Flink;
+use kobel_tests::Endless;
 
 use super::{Ha, pid_of, quorum, shared, signal_to};
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use kobel_kit::{Flink, compile_job, example_jar, wait};
+use kobel_tests::Endless;
 
 use super::{Ha, SOON, pid_of, quorum, shared, signal_to};
 

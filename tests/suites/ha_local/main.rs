@@ -14,13 +14,12 @@ use std::{
 };
 
 use kobel_kit::{
-    Flink, Lab, compile_job,
+    Flink, Lab,
     hadoop::{self, Cluster, Setup},
-    http, wait,
+    wait,
 };
+use kobel_tests::{Endless, SOON, submit_endless};
 use serde_json::Value;
-
-const SOON: Duration = Duration::from_secs(60);
 
 fn setup() -> Setup {
     Setup::hdfs().zookeeper()
@@ -34,15 +33,21 @@ struct Ha {
     job: String,
 }
 
+impl Endless for Ha {
+    fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    fn job(&self) -> &str {
+        &self.job
+    }
+}
+
 impl Ha {
     fn start(zookeeper: &str, test: &str, flink: &Flink, more: &[&str]) -> Self {
         let mut ha = Self { lab: Lab::with_flink(test, flink), root: format!("/{test}"), job: String::new() };
         ha.start_cluster(zookeeper, more);
-        let lab = &ha.lab;
-        let jar = compile_job(flink, "SleepingJob", lab.dir());
-        let run = lab.kobel(&["run", "--cluster", "ha", "-d", jar.to_str().unwrap()]).ok().stdout;
-        let (_, job) = run.trim().rsplit_once("JobID ").expect("a job");
-        ha.job = job.to_string();
+        ha.job = submit_endless(&ha.lab, flink);
         ha.running_since(0);
         ha
     }
@@ -55,10 +60,6 @@ impl Ha {
         args.extend(["-D", "execution.checkpointing.interval=200 ms", "-D", &root]);
         args.extend(more);
         self.lab.kobel(&args).ok();
-    }
-
-    fn status(&self) -> Value {
-        self.lab.kobel(&["status", "ha", "-o", "json"]).json()
     }
 
     /// The leader's entry in the status, once there is one.
@@ -76,15 +77,6 @@ impl Ha {
         masters.into_iter().filter(|master| master["leader"] != true).collect()
     }
 
-    fn rest(&self, path: &str) -> Result<Value, String> {
-        let url = self.status()["restUrl"].as_str().ok_or("no address")?.to_string();
-        let reply = http::get(&format!("{url}{path}"))?;
-        if reply.status != 200 {
-            return Err(format!("{}: {}", reply.status, reply.body));
-        }
-        serde_json::from_str(&reply.body).map_err(|error| error.to_string())
-    }
-
     /// How often the job was restarted since its leader leads.
     fn restarts(&self) -> String {
         let path = format!("/jobs/{}/metrics?get=numRestarts", self.job);
@@ -98,24 +90,6 @@ impl Ha {
         wait::until("another leads", SOON, || match pid_of(&self.leader()) {
             pid if pid == than => Err(format!("{pid} still")),
             pid => Ok(pid),
-        })
-    }
-
-    /// The number of the newest complete checkpoint.
-    fn checkpoint(&self) -> Result<u64, String> {
-        let told = self.rest(&format!("/jobs/{}/checkpoints", self.job))?;
-        told["latest"]["completed"]["id"].as_u64().ok_or(told["latest"].to_string())
-    }
-
-    /// Waits until the job runs and has completed a checkpoint above this one.
-    #[track_caller]
-    fn running_since(&self, checkpoint: u64) -> u64 {
-        wait::until("the job runs and has completed a checkpoint", SOON, || {
-            let job = self.rest(&format!("/jobs/{}", self.job))?;
-            match self.checkpoint()? {
-                newest if job["state"] == "RUNNING" && newest > checkpoint => Ok(newest),
-                newest => Err(format!("{} at checkpoint {newest}, before {checkpoint}", job["state"])),
-            }
         })
     }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use kobel_kit::Flink;
+use kobel_tests::Endless;
 use serde_json::Value;
 
 use super::{Ha, pid_of, signal_to};

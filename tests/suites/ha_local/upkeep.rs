@@ -5,6 +5,8 @@ use std::{net::TcpListener, path::PathBuf};
 use kobel_kit::{Flink, Lab, http, wait};
 use zookeeper_client::Client;
 
+use kobel_tests::Endless;
+
 use super::{Ha, SOON, pid_of, quorum, shared, signal_to};
 
 /// Whether ZooKeeper has this znode.

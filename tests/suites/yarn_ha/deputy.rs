@@ -9,6 +9,7 @@ use std::{
 
 use kobel_flink::ha::{Access, ClusterRoot, HaClient, LeaderNode, Quorum};
 use kobel_kit::{Flink, hadoop::Daemon, http, wait};
+use kobel_tests::Endless;
 use serde_json::Value;
 
 use super::{SOON, Session, cluster, standbys::znodes};

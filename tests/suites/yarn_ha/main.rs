@@ -6,18 +6,18 @@ mod standbys;
 use std::{
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use kobel_kit::{
-    Flink, Lab, compile_job,
+    Flink, Lab,
     hadoop::{self, Cluster, Setup, Shared, Site},
-    http, wait,
+    wait,
 };
+use kobel_tests::{Endless, SOON, submit_endless};
 use serde_json::Value;
 
 const USER: &str = "ann";
-const SOON: Duration = Duration::from_secs(90);
 
 fn setup() -> Setup {
     Setup::yarn().zookeeper().set(Site::Yarn, "yarn.resourcemanager.am.max-attempts", "20")
@@ -38,6 +38,16 @@ struct Session<'a> {
     job: String,
 }
 
+impl Endless for Session<'_> {
+    fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    fn job(&self) -> &str {
+        &self.job
+    }
+}
+
 impl<'a> Session<'a> {
     fn start(cluster: &'a Cluster, flink: &Flink, more: &[&str]) -> Self {
         let (hdfs, home) = (cluster.hdfs(), format!("/user/{USER}"));
@@ -49,44 +59,12 @@ impl<'a> Session<'a> {
         args.extend(["-D", &storage, "-D", &checkpoints, "-D", "execution.checkpointing.interval=200 ms"]);
         args.extend(more);
         lab.kobel(&args).ok();
-        let jar = compile_job(flink, "SleepingJob", lab.dir());
-        let run = lab.kobel(&["run", "--cluster", "ha", "-d", jar.to_str().unwrap()]).ok().stdout;
-        let (_, job) = run.trim().rsplit_once("JobID ").expect("a job");
+        let job = submit_endless(&lab, flink);
         let status = lab.kobel(&["status", "ha", "-o", "json"]).json();
         let application = status["yarn"]["applicationId"].as_str().expect("an id").into();
-        let session = Self { cluster, application, job: job.into(), lab };
+        let session = Self { cluster, application, job, lab };
         session.running_since(0);
         session
-    }
-
-    fn status(&self) -> Value {
-        self.lab.kobel(&["status", "ha", "-o", "json"]).json()
-    }
-
-    fn rest(&self, path: &str) -> Result<Value, String> {
-        let url = self.status()["restUrl"].as_str().ok_or("no address")?.to_string();
-        let reply = http::get(&format!("{url}{path}"))?;
-        if reply.status != 200 {
-            return Err(format!("{}: {}", reply.status, reply.body));
-        }
-        serde_json::from_str(&reply.body).map_err(|error| error.to_string())
-    }
-
-    fn checkpoint(&self) -> Result<u64, String> {
-        let told = self.rest(&format!("/jobs/{}/checkpoints", self.job))?;
-        told["latest"]["completed"]["id"].as_u64().ok_or(told["latest"].to_string())
-    }
-
-    /// Waits until the job runs and has completed a checkpoint above this one.
-    #[track_caller]
-    fn running_since(&self, checkpoint: u64) -> u64 {
-        wait::until("the job runs and has completed a checkpoint", SOON, || {
-            let job = self.rest(&format!("/jobs/{}", self.job))?;
-            match self.checkpoint()? {
-                newest if job["state"] == "RUNNING" && newest > checkpoint => Ok(newest),
-                newest => Err(format!("{} at checkpoint {newest}, before {checkpoint}", job["state"])),
-            }
-        })
     }
 
     fn ready(&self) -> Value {

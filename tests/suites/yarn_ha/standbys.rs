@@ -6,6 +6,8 @@ use kobel_kit::{Flink, hadoop::Cluster, wait};
 use serde_json::Value;
 use zookeeper_client::Client;
 
+use kobel_tests::Endless;
+
 use super::{SOON, Session, USER, cluster, kill_9, signal_to};
 
 impl Session<'_> {
