@@ -2,8 +2,7 @@
 # What kobel costs beside Flink's own scripts, measured in turn in one run, as a table in Markdown.
 #
 #   scripts/bench.sh local [ROUNDS]     sessions on this machine, 3 rounds unless told
-#   scripts/bench.sh ha [ROUNDS]        faults with high availability on this machine, 2 rounds of 5 unless told, of
-#                                       which Flink's scripts have 1, or KOBEL_BENCH_FLINK_ROUNDS
+#   scripts/bench.sh ha [ROUNDS]        faults with high availability on this machine, 2 rounds unless told, of 5 each
 #   scripts/bench.sh yarn [ROUNDS]      sessions on a real YARN with a real HDFS, a cluster of its own
 #   scripts/bench.sh ha-yarn [ROUNDS]   dead masters with high availability there, 1 round unless told, which has each
 #                                       fault 3 times, or KOBEL_BENCH_REPEAT
@@ -21,7 +20,7 @@ kobel=$built/release/kobel
 if [ "$1" = ha ]; then
     say "Flink $flink_1 (kept in $cache)"
     KOBEL_DATA_DIR=$cache/data KOBEL_CACHE_DIR=$cache/cache "$kobel" flink install "$flink_1" --source pypi
-    exec python3 -B "$root/scripts/bench/ha.py" --rounds "${2:-2}" --flink-rounds "${KOBEL_BENCH_FLINK_ROUNDS:-1}" \
+    exec python3 -B "$root/scripts/bench/ha.py" --rounds "${2:-2}" \
         --kobel "$kobel" --flink "$cache/data/flink/$flink_1" --job "$root/tests/java/SleepingJob.java"
 fi
 

@@ -12,10 +12,8 @@ from place import tell
 from processes import gone
 from table import Peer, Row, table
 
-PEERS = [
-    Peer("flink", "Flink's scripts", "scripts", "the scripts'"),
-    Peer("fast", "kobel, `ha.profile=fast`", "fast", "fast"),
-]
+SCRIPTS = Peer("flink", "Flink's scripts", "scripts", "the scripts'")
+FAST = Peer("fast", "kobel, `ha.profile=fast`", "fast", "fast")
 TITLES = {
     "standby": ("`kill -9` of the leader, with a standby", 1.5),
     "alone": ("`kill -9` of the only JobManager", 4),
@@ -36,8 +34,8 @@ ROWS = [
 ]
 SHORT = [*TITLES]
 SETTING = (
-    "One job with a checkpoint every 200 ms; 2 TaskManagers of a slot each. A round has each "
-    "fault {times} times; Flink's scripts and `fast` had {flink} of them. Without a standby `jobmanager.sh start` is run at once for "
+    "One job with a checkpoint every 200 ms; 2 TaskManagers of a slot each; ZooKeeper with ticks of 2 s. kobel had "
+    "each fault {times} times, Flink's scripts {flink} times. Without a standby `jobmanager.sh start` is run at once for "
     "Flink, as a supervisor would; else what is gone is made up for when that round is measured."
 )
 
@@ -60,29 +58,33 @@ def turn(contender, only, times):
 
 def measure(bench, options):
     """The figures of every round by contender, and the load before each."""
-    contenders = [Flink(bench), Kobel(bench, "kobel", "standard"), Kobel(bench, "fast", "fast")]
+    contenders = [(Flink(bench), options.flink_times), (Kobel(bench, "kobel", "standard"), options.times)]
+    if options.fast:
+        contenders.append((Kobel(bench, "fast", "fast"), options.times))
     tell("a ZooKeeper of its own")
     bench.zookeeper.start()
     if not options.cold:
         tell("what does not count: a session of kobel's, after which it makes its archives of classes")
-        contenders[1].train()
-    turns = [(one.name, lambda one=one: turn(one, options.faults, options.times)) for one in contenders]
-    return place.rounds(turns, options.rounds, SHORT, {"flink": options.flink_rounds, "fast": options.flink_rounds})
+        contenders[1][0].train()
+    turns = [(one.name, lambda one=one, times=times: turn(one, options.faults, times)) for one, times in contenders]
+    return place.rounds(turns, options.rounds, SHORT, {"flink": 1})
 
 
 def main():
     """Measures, prints, and leaves nothing behind."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--flink-rounds", type=int, default=1, help="of Flink's scripts, which take minutes each")
-    parser.add_argument("--times", type=int, default=5, help="each fault in a round")
+    parser.add_argument("--times", type=int, default=5, help="each fault in a round of kobel's")
+    parser.add_argument("--flink-times", type=int, default=3, help="in the one round of Flink's scripts: a minute each")
+    parser.add_argument("--fast", action="store_true", help="kobel with ha.profile=fast, too")
     parser.add_argument("--faults", nargs="+", choices=list(FAULTS), default=list(FAULTS), help="only these")
     parser.add_argument("--cold", action="store_true", help="do not wait for kobel's archives of classes")
     options = place.arguments(parser, ["kobel", "flink", "job"])
     with place.directory() as directory:
         bench = Bench(directory, options)
         figures, loads = measure(bench, options)
-        setting = SETTING.format(times=options.times, flink=min(options.rounds, options.flink_rounds))
-        print(f"{table(figures, PEERS, ROWS)}\n\n{place.machine(options, loads, setting)}")
+        setting = SETTING.format(times=options.rounds * options.times, flink=options.flink_times)
+        peers = [SCRIPTS, FAST] if options.fast else [SCRIPTS]
+        print(f"{table(figures, peers, ROWS)}\n\n{place.machine(options, loads, setting)}")
 
 
 if __name__ == "__main__":
