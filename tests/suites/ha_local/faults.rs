@@ -38,4 +38,5 @@ fn a_standby_takes_over_from_a_leader_that_is_killed() {
     ha.whole(2);
     ha.lab.kobel(&["stop", "ha"]).ok();
     ha.lab.no_process_left();
+    println!("one leader at every instant, {} in turn", ha.had_one_leader_at_every_instant());
 }

@@ -4,6 +4,7 @@
 mod drills;
 mod embedded;
 mod faults;
+mod history;
 mod jobs;
 mod storm;
 mod upkeep;

@@ -1,6 +1,9 @@
 //! A standby in a container of its own takes over, whoever dies.
 
-use std::time::Instant;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use kobel_kit::{Flink, hadoop::Cluster, wait};
 use serde_json::Value;
@@ -9,6 +12,9 @@ use zookeeper_client::Client;
 use kobel_tests::Endless;
 
 use super::{SOON, Session, USER, cluster, kill_9, signal_to};
+
+/// For how long HDFS does not answer.
+const AWAY: Duration = Duration::from_secs(20);
 
 impl Session<'_> {
     /// Waits until it is ready with two JobManagers, of which this one leads.
@@ -84,6 +90,24 @@ impl Session<'_> {
     }
 }
 
+/// The leader dies while HDFS is away, where the next one would read the jobs.
+fn without_the_name_node(session: &Session) {
+    session.both_stand();
+    let name_node = &session.cluster.hdfs().name_node;
+    let checkpoint = session.checkpoint().unwrap();
+    name_node.kill9();
+    kill_9(session.job_manager("jm-0"));
+    thread::sleep(AWAY);
+    name_node.start();
+    name_node.wait_ready();
+    let since = Instant::now();
+    session.running_since(checkpoint);
+    println!(
+        "row 17, HDFS away for {AWAY:?}: job RUNNING with a new checkpoint {:?} after it is back",
+        since.elapsed()
+    );
+}
+
 /// What ZooKeeper has below this path.
 pub(super) fn znodes(server: &str, path: &str) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -139,6 +163,7 @@ fn a_standby_in_a_container_of_its_own_takes_over() {
     session.lose_leader("jm-1", "jm-0", "row 4, stopped", freeze);
     assert_eq!(session.processes("TaskManagerRunner"), tms, "every TaskManager is the same");
     println!("{}", session.events());
+    without_the_name_node(&session);
 
     session.lab.kobel(&["stop", "ha"]).ok();
     cluster.no_container_left();

@@ -1,0 +1,95 @@
+//! What the JobManagers' own logs tell afterwards: one leader at every instant, and checkpoints whose numbers only rise.
+
+use std::fs;
+
+use super::Ha;
+
+/// Flink's `DefaultDispatcherRunner` on becoming the leader, and on being it no longer.
+const GRANTED: &str = "DefaultDispatcherRunner was granted leadership";
+const REVOKED: &str = "DefaultDispatcherRunner was revoked";
+/// A line of Flink's begins with the time, which sorts as text: `2026-11-21 21:05:09,900`.
+const TIME: usize = 23;
+
+/// From when to when a process led, by its own log.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Reign {
+    from: String,
+    to: String,
+    whose: String,
+}
+
+impl Ha {
+    /// Looks back over all that has happened to this cluster; how often somebody became the leader.
+    pub(super) fn had_one_leader_at_every_instant(&self) -> usize {
+        let logs = self.job_manager_logs();
+        let mut reigns: Vec<_> = logs.iter().flat_map(|(name, log)| reigns(name, log)).collect();
+        reigns.sort();
+        for pair in reigns.windows(2) {
+            assert!(pair[0].to <= pair[1].from, "two led at once: {pair:#?}");
+        }
+        let mut checkpoints: Vec<_> = logs.iter().flat_map(|(_, log)| completed(log, &self.job)).collect();
+        checkpoints.sort();
+        for pair in checkpoints.windows(2) {
+            assert!(pair[0].1 < pair[1].1, "checkpoints do not only rise: {pair:?}");
+        }
+        assert!(!reigns.is_empty() && !checkpoints.is_empty(), "nobody ever led");
+        reigns.len()
+    }
+
+    fn job_manager_logs(&self) -> Vec<(String, String)> {
+        let dir = self.lab.path("state/clusters/ha/log");
+        let files = fs::read_dir(&dir).expect("a directory of logs").map(|file| file.expect("a file").path());
+        let is_log = |name: &str| name.starts_with("jm-") && name.ends_with(".log");
+        let named = files.filter_map(|path| Some((path.file_name()?.to_str()?.to_string(), path)));
+        named
+            .filter(|(name, _)| is_log(name))
+            .map(|(name, path)| (name, fs::read_to_string(path).expect("a log")))
+            .collect()
+    }
+}
+
+/// The time of each line that has one, and the line.
+fn lines(log: &str) -> impl Iterator<Item = (&str, &str)> {
+    let timed = log.lines().filter_map(|line| Some((line.get(..TIME)?, line)));
+    timed.filter(|(time, _)| time.starts_with("20") && time.as_bytes()[TIME - 4] == b',')
+}
+
+fn reigns(whose: &str, log: &str) -> Vec<Reign> {
+    let (mut all, mut since) = (vec![], None);
+    let mut last = "";
+    for (time, line) in lines(log) {
+        last = time;
+        if line.contains(GRANTED) {
+            since.get_or_insert(time);
+        } else if line.contains(REVOKED) {
+            all.extend(since.take().map(|from| (from, time)));
+        }
+    }
+    all.extend(since.map(|from| (from, last)));
+    let reign = |(from, to): (&str, &str)| Reign { from: from.into(), to: to.into(), whose: whose.into() };
+    all.into_iter().map(reign).collect()
+}
+
+fn completed(log: &str, job: &str) -> Vec<(String, u64)> {
+    let number = |line: &str| {
+        let (_, rest) = line.split_once("Completed checkpoint ")?;
+        let (number, rest) = rest.split_once(" for job ")?;
+        rest.starts_with(job).then(|| number.parse().ok())?
+    };
+    lines(log).filter_map(|(time, line)| Some((time.to_string(), number(line)?))).collect()
+}
+
+#[test]
+fn reigns_end_with_a_word_or_with_the_log() {
+    let log = "2026-11-21 10:00:00,000 INFO DefaultDispatcherRunner was granted leadership with leader id a\n\
+               no time here\n\
+               2026-11-21 10:00:02,000 INFO Completed checkpoint 7 for job 0f (281 bytes)\n\
+               2026-11-21 10:00:03,000 INFO DefaultDispatcherRunner was revoked the leadership with a\n\
+               2026-11-21 10:00:05,000 INFO DefaultDispatcherRunner was granted leadership with leader id b\n\
+               2026-11-21 10:00:06,000 INFO last words\n";
+    let told: Vec<_> = reigns("jm-0.1", log).into_iter().map(|reign| (reign.from, reign.to)).collect();
+    let at = |second: u32| format!("2026-11-21 10:00:0{second},000");
+    assert_eq!(told, [(at(0), at(3)), (at(5), at(6))]);
+    assert_eq!(completed(log, "0f"), [(at(2), 7)]);
+    assert_eq!(completed(log, "1f"), []);
+}
