@@ -48,6 +48,8 @@ pub enum EventKind {
     ZookeeperLost,
     /// ZooKeeper answers again.
     ZookeeperBack,
+    /// Where Flink keeps its files of high availability does not answer.
+    StorageLost,
     /// The JobManager that led is gone.
     LeaderLost,
     /// What became of removing a dead JobManager from ZooKeeper.

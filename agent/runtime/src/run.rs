@@ -178,14 +178,14 @@ pub(crate) async fn govern(
             .map(|(election, news)| (Some(election), Some(news)))?,
         None => (None, None),
     };
-    let results = plan.ha.as_ref().and_then(|ha| match Storage::of(&plan, ha) {
+    let storage = plan.ha.as_ref().and_then(|ha| match Storage::of(&plan, ha) {
         Ok(storage) => Some(storage),
         Err(error) => {
             tracing::warn!(error = chain(&error), "how jobs end is known from the leader alone");
             None
         }
     });
-    let outputs = Outputs { status, upstream, questions, election };
+    let outputs = Outputs { status, upstream, questions, election, storage: storage.clone() };
     let inputs = Inputs { workers: provider.watch(), heard: hears, requests: requested, elections };
     let fenced = provider.fenced();
     let mut supervisor = Supervisor::new(plan, dir.clone(), provider, record, outputs);
@@ -194,7 +194,7 @@ pub(crate) async fn govern(
     supervisor.adopt(recovered, former_port).await;
 
     let beside = beside.map(|beside| tokio::spawn(beside(statuses.clone())));
-    let handle = Handle { status: statuses, requests, events: dir.events(), results };
+    let handle = Handle { status: statuses, requests, events: dir.events(), results: storage };
     let observer = tokio::spawn(observe(asked, heard));
     let signals = tokio::spawn(heed_signals(handle.clone())?);
     let over = CancellationToken::new();

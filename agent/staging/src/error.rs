@@ -71,6 +71,11 @@ pub enum StagingError {
 }
 
 impl StagingError {
+    /// Whether the file system is away, for now.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, StagingError::Fs(error) if error.cause.is_outage())
+    }
+
     /// Whether the same may succeed a little later.
     pub fn passing(&self) -> bool {
         matches!(self, StagingError::Fs(error) if error.passing())

@@ -160,6 +160,13 @@ pub enum Cause {
     Other(String),
 }
 
+impl Cause {
+    /// Whether it may be over by itself: the file system is away, for now.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Cause::SafeMode(_) | Cause::Unreachable(_) | Cause::TimedOut(_))
+    }
+}
+
 /// Whether an operation that failed changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {

@@ -1,11 +1,19 @@
 //! Brings the workers' own files to the nodes by way of the application's directory on HDFS.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use kobel_conf::chain;
 use kobel_hadoop_rpc::yarn::{LocalResource, ResourceKind, UrlError, Visibility};
 use kobel_plan::yarn::{RemoteFile, SharedWith};
 use kobel_provider::yarn::Courier;
-use kobel_staging::{Directory, Staged};
+use kobel_staging::{Directory, Staged, StagingError};
+use tokio::time::{Instant, sleep};
+
+/// For so long a worker waits for HDFS to come back: it is none of the worker's failures that HDFS is away.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The application's directory.
 #[derive(Debug)]
@@ -15,13 +23,28 @@ impl HdfsCourier {
     pub(super) fn new(directory: Directory) -> Self {
         Self(directory)
     }
+
+    async fn put(&self, name: &str, contents: Vec<u8>) -> Result<Staged, StagingError> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            match self.0.put(name, contents.clone()).await {
+                Err(error) if error.is_outage() && Instant::now() < give_up => {
+                    tracing::warn!(name, error = chain(&error), "a worker waits for HDFS");
+                    sleep(PAUSE).await;
+                    // What an attempt without an answer may have left would be in the way.
+                    self.discard(name).await;
+                }
+                done => return done,
+            }
+        }
+    }
 }
 
 #[async_trait]
 impl Courier for HdfsCourier {
     async fn deliver(&self, name: &str, contents: Vec<u8>) -> Result<LocalResource, String> {
         let Staged { url, size, mtime, .. } =
-            self.0.put(name, contents).await.map_err(|error| chain(&error))?;
+            self.put(name, contents).await.map_err(|error| chain(&error))?;
         let file = RemoteFile {
             url,
             size,

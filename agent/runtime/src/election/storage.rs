@@ -1,7 +1,7 @@
 //! Flink's files of high availability: what is too large for ZooKeeper, and how jobs ended. They lie in a directory
 //! of this machine or of an HDFS.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use kobel_plan::{ClusterPlan, HaPlan, JobId};
 use kobel_staging::{Cause, Deadlines, FileSystem, FsError, Hdfs, PlainFiles};
@@ -13,6 +13,9 @@ const RESULTS_KEY: &str = "job-result-store.storage-path";
 const SUFFIXES: [&str; 2] = ["_DIRTY.json", ".json"];
 /// A larger result is none: accumulators are in it.
 const MOST: u64 = 64 << 20;
+
+/// How long it may take to say that they are there.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// They cannot be got at.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,16 @@ impl Storage {
             }
         }
         Ok(None)
+    }
+
+    /// Why nobody can get at them at this moment, if that is so.
+    pub(crate) async fn outage(&self) -> Option<String> {
+        let Place { files, path } = &self.cluster;
+        match tokio::time::timeout(DEADLINE, files.look(path)).await {
+            Ok(Err(error)) if error.cause.is_outage() => Some(format!("{error}: {}", error.cause)),
+            Ok(_) => None,
+            Err(_) => Some(format!("{} does not answer within {DEADLINE:?}", files.url(path))),
+        }
     }
 
     /// Removes them all.

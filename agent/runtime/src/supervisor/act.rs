@@ -29,6 +29,9 @@ impl Supervisor {
         if self.record.ending.is_none() {
             match self.table.decide(self.record.wanted, now) {
                 Decision::Act(actions) => self.perform(actions).await,
+                Decision::End(End::CrashLoop { id, .. }) if self.lacks_storage().await => {
+                    self.table.forgive(id)
+                }
                 Decision::End(end) => self.end(self.explained(end)),
             }
         }

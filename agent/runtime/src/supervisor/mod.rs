@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{lead::Lead, outage::Outage};
 use crate::{
-    election::{Election, News},
+    election::{Election, News, Storage},
     handle::{Refusal, Request, scaled},
     observe::{Heard, Observation, Question},
     ports::Reservation,
@@ -103,6 +103,8 @@ pub(crate) struct Outputs {
     pub(crate) questions: watch::Sender<Question>,
     /// With high availability, the cluster's place in ZooKeeper.
     pub(crate) election: Option<Election>,
+    /// With high availability, Flink's files.
+    pub(crate) storage: Option<Storage>,
 }
 
 /// What the supervisor hears.

@@ -1,4 +1,5 @@
-//! ZooKeeper does not answer: nobody knows who leads, nobody is fenced, and what ends is not blamed for it.
+//! ZooKeeper does not answer: nobody knows who leads, nobody is fenced, and what ends is not blamed for it. Neither is it
+//! where Flink's files are out of reach.
 
 use std::time::{Duration, Instant};
 
@@ -44,5 +45,14 @@ impl Supervisor {
         self.lead.outage = Some(Outage { over: Some(Instant::now()), ..outage });
         let message = format!("ZooKeeper answers again after {:.1?}", since.elapsed());
         self.event(EventKind::ZookeeperBack, None, message);
+    }
+
+    /// Whether Flink's files are out of reach: a JobManager that cannot read its jobs ends itself.
+    pub(super) async fn lacks_storage(&self) -> bool {
+        let Some(storage) = &self.outputs.storage else { return false };
+        let Some(error) = storage.outage().await else { return false };
+        let message = format!("what ends for want of Flink's files is started again: {error}");
+        self.event(EventKind::StorageLost, None, message);
+        true
     }
 }
