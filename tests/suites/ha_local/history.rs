@@ -19,7 +19,8 @@ struct Reign {
 }
 
 impl Ha {
-    /// Looks back over all that has happened to this cluster; how often somebody became the leader.
+    /// Looks back over all that has happened to this cluster; how often somebody became the leader. To be asked before
+    /// the cluster is stopped: a leader that goes in order hands over first, and has more to say.
     pub(super) fn had_one_leader_at_every_instant(&self) -> usize {
         let logs = self.job_manager_logs();
         let mut reigns: Vec<_> = logs.iter().flat_map(|(name, log)| reigns(name, log)).collect();
