@@ -6,8 +6,8 @@ Faults come from outside, by process id. Run by scripts/bench.sh, which builds a
 import argparse
 
 import place
-from ha_contenders import Bench, Flink, Kobel
-from ha_faults import FAULTS
+from ha_contenders import TICK, Bench, Flink, Kobel
+from ha_faults import FAULTS, rows
 from place import tell
 from processes import gone
 from table import Peer, Row, table
@@ -21,22 +21,15 @@ TITLES = {
     "frozen": ("SIGSTOP of the leader, with a standby", None),
     "zookeeper": ("ZooKeeper killed, and started again 3 s later", None),
 }
-ROWS = [
-    row
-    for fault, (title, most) in TITLES.items()
-    for row in [
-        Row(f"{title}: all tasks RUNNING", f"{fault} running", most=most),
-        Row("and a checkpoint completed after it", fault),
-    ]
-] + [
+ROWS = [row for fault, (title, most) in TITLES.items() for row in rows(fault, title, most)] + [
     Row("job restarts by it", "zookeeper restarts", "", most=0),
     Row("`kobel failover`: its own figure apart from that seen from outside", "drill apart", most=0.3),
 ]
 SHORT = [*TITLES]
 SETTING = (
-    "One job with a checkpoint every 200 ms; 2 TaskManagers of a slot each; ZooKeeper with ticks of 2 s. kobel had "
-    "each fault {times} times, Flink's scripts {flink} times. Without a standby `jobmanager.sh start` is run at once for "
-    "Flink, as a supervisor would; else what is gone is made up for when that round is measured."
+    "One job with a checkpoint every 200 ms; 2 TaskManagers of a slot each; ZooKeeper with ticks of {tick:g} s. kobel "
+    "had each fault {times} times, Flink's scripts {flink} times. Without a standby `jobmanager.sh start` is run at once "
+    "for Flink, as a supervisor would; else what is gone is made up for when that round is measured."
 )
 
 
@@ -82,7 +75,7 @@ def main():
     with place.directory() as directory:
         bench = Bench(directory, options)
         figures, loads = measure(bench, options)
-        setting = SETTING.format(times=options.rounds * options.times, flink=options.flink_times)
+        setting = SETTING.format(tick=TICK / 1000, times=options.rounds * options.times, flink=options.flink_times)
         peers = [SCRIPTS, FAST] if options.fast else [SCRIPTS]
         print(f"{table(figures, peers, ROWS)}\n\n{place.machine(options, loads, setting)}")
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from contenders import JOB_MANAGER, TASK_MANAGER, ask, compiled, free_ports
 from processes import Client, Failure, of_directory, until, words
 
+# Of the ZooKeeper: its sessions last 2 to 20 of these, in milliseconds.
+TICK = 2000
 ZOOKEEPER = "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer"
 # For both: how often a checkpoint is made, and how old an answer of the REST API may be.
 COMMON = {"execution.checkpointing.interval": "200 ms", "web.refresh-interval": "50"}
@@ -43,7 +45,7 @@ class ZooKeeper:
         self.dir.mkdir()
         self.file = self.dir / "zoo.cfg"
         self.file.write_text(
-            f"tickTime=2000\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
+            f"tickTime={TICK}\ndataDir={self.dir}/data\nclientPort={self.port}\nclientPortAddress=127.0.0.1\n"
             "admin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=srvr\n"
         )
 
@@ -105,15 +107,10 @@ class Bench:
         return directory
 
 
-class Session:
-    """What is asked of a session, whoever runs it."""
+class WithJob:
+    """A session whose job is watched."""
 
-    has_drill = False
-
-    def __init__(self, bench, name):
-        self.bench, self.name, self.dir = bench, name, bench.dir / name
-        self.dir.mkdir()
-        self.ports, self.id = [], None
+    id = None
 
     def submit(self, argv, env):
         """The job, and waits until it runs and has made a checkpoint."""
@@ -127,17 +124,32 @@ class Session:
 
         until("the job has made a checkpoint", made)
 
-    def job(self):
-        """The job as some JobManager tells of it: whether all its tasks run, and its checkpoints."""
-        for port in self.ports:
-            jobs = (ask(port, "/jobs/overview", 1) or {}).get("jobs", [])
-            checkpoints = ask(port, f"/jobs/{self.id}/checkpoints", 1) or {}
-            for job in jobs:
-                if job["jid"] == self.id and "latest" in checkpoints:
-                    tasks, state = job["tasks"], job["state"]
-                    runs = state == "RUNNING" and 0 < tasks["total"] == tasks["running"]
-                    return {"runs": runs, "checkpoints": checkpoints}
+    def job_by(self, get):
+        """The job as one REST API, asked by `get`, tells of it: whether all its tasks run, and its checkpoints."""
+        jobs = (get("/jobs/overview") or {}).get("jobs", [])
+        checkpoints = get(f"/jobs/{self.id}/checkpoints") or {}
+        for job in jobs:
+            if job["jid"] == self.id and "latest" in checkpoints:
+                tasks, state = job["tasks"], job["state"]
+                runs = state == "RUNNING" and 0 < tasks["total"] == tasks["running"]
+                return {"runs": runs, "checkpoints": checkpoints}
         return None
+
+
+class Session(WithJob):
+    """What is asked of a session, whoever runs it."""
+
+    has_drill = False
+
+    def __init__(self, bench, name):
+        self.bench, self.name, self.dir = bench, name, bench.dir / name
+        self.dir.mkdir()
+        self.ports = []
+
+    def job(self):
+        """The job as some JobManager tells of it."""
+        seen = (self.job_by(lambda path, port=port: ask(port, path, 1)) for port in self.ports)
+        return next(filter(None, seen), None)
 
     def javas(self, main_class):
         """The living JVMs of this session that run this class."""

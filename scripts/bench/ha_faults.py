@@ -6,11 +6,20 @@ import signal
 import time
 
 from processes import Failure, until
+from table import Row
 
 # For how long ZooKeeper is away.
 AWAY = 3
 # For how long a job is watched after that: longer than a session of kobel's may be silent.
 WATCHED = 12
+
+
+def rows(fault, title, most=None):
+    """What the table has of a fault that `recovered` measured."""
+    return [
+        Row(f"{title}: all tasks RUNNING", f"{fault} running", most=most),
+        Row("and a checkpoint completed after it", fault),
+    ]
 
 
 def millis():

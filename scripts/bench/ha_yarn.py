@@ -7,8 +7,8 @@ import argparse
 import os
 
 import place
-from ha_contenders import kill
-from ha_faults import millis, recovered
+from ha_contenders import TICK, kill
+from ha_faults import millis, recovered, rows
 from ha_yarn_contenders import Bench, Flink, Kobel
 from place import tell
 from table import Peer, Row, table
@@ -22,18 +22,14 @@ TITLES = {
 ROWS = [
     row
     for fault, (title, most) in TITLES.items()
-    for row in [
-        Row(f"{title}: all tasks RUNNING", f"{fault} running", most=most),
-        Row("and a checkpoint completed after it", fault),
-        Row("TaskManager processes kept", f"{fault} kept", "", least=TASK_MANAGERS),
-    ]
+    for row in [*rows(fault, title, most), Row("TaskManager processes kept", f"{fault} kept", "", least=TASK_MANAGERS)]
 ]
 SETTING = (
     "Hadoop {hadoop}, 2 NodeManagers of 6 GB on this machine. One job with a checkpoint every 200 ms on HDFS; 2 "
     "TaskManagers of a slot each, of which Flink is told by `slotmanager.number-of-slots.min: 2`. A round is a session "
     "of each with every fault, times {repeat}. YARN starts as many masters as it takes (`yarn.application-attempts: "
     "100`, the ResourceManager's own limit too); Flink's JobManager is the ApplicationMaster itself. The ZooKeeper, of "
-    "`tickTime=1000`, grants sessions of at most 20 s, where Flink asks for 60 s."
+    "`tickTime={tick}`, grants sessions of at most {longest:g} s, where Flink asks for 60 s."
 )
 
 
@@ -93,7 +89,9 @@ def main():
         bench = Bench(directory, options)
         figures, loads = measure(bench, options)
         bench.hadoop.end()
-        setting = SETTING.format(hadoop=options.hadoop.name, repeat=options.repeat)
+        setting = SETTING.format(
+            hadoop=options.hadoop.name, repeat=options.repeat, tick=TICK, longest=20 * TICK / 1000
+        )
         print(f"{table(figures, PEERS, ROWS)}\n\n{place.machine(options, loads, setting)}")
 
 

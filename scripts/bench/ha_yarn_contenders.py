@@ -4,7 +4,7 @@ import re
 
 import yarn_contenders as yarn
 from contenders import JOB_MANAGER, TASK_MANAGER, compiled
-from ha_contenders import COMMON, ZooKeeper
+from ha_contenders import COMMON, WithJob, ZooKeeper
 from hadoop import get
 from processes import Failure, java, of_directory, until, words
 from yarn_contenders import ENTRY_POINT, ROOT, TASK_MANAGERS
@@ -35,7 +35,7 @@ class Bench(yarn.Bench):
         self.job = compiled(options.job, options, self.dir)
 
 
-class Watched:
+class Watched(WithJob):
     """What is asked of a session, whoever runs it: at the address that the ResourceManager has of its master."""
 
     task_manager = TASK_MANAGER
@@ -43,15 +43,7 @@ class Watched:
     def begin(self):
         """A session with a job that has made a checkpoint."""
         self.start()
-        client = self.bench.client([*self.run_command(), "-d", self.bench.job, 1_000_000], self.env)
-        client.wait()
-        self.id = re.search(r"JobID ([0-9a-f]{32})", client.output.read_text()).group(1)
-
-        def made():
-            job = self.job()
-            return True if job and job["runs"] and (job["checkpoints"]["latest"] or {}).get("completed") else None
-
-        until("the job has made a checkpoint", made)
+        self.submit([*self.run_command(), "-d"], self.env)
         self.whole()
 
     def ask(self, path):
@@ -60,14 +52,8 @@ class Watched:
         return get(f"http://{address}{path}") if ":" in address else None
 
     def job(self):
-        """The job: whether all its tasks run, and its checkpoints."""
-        checkpoints = self.ask(f"/jobs/{self.id}/checkpoints") or {}
-        for job in (self.ask("/jobs/overview") or {}).get("jobs", []):
-            if job["jid"] == self.id and "latest" in checkpoints:
-                tasks = job["tasks"]
-                runs = job["state"] == "RUNNING" and 0 < tasks["total"] == tasks["running"]
-                return {"runs": runs, "checkpoints": checkpoints}
-        return None
+        """The job as the master tells of it."""
+        return self.job_by(self.ask)
 
     def task_managers(self):
         """The processes of TaskManagers."""
