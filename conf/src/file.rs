@@ -1,8 +1,8 @@
-//! Reading small text files that people wrote.
+//! Reading files: small ones that people wrote, and the ends of those that grow.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, Read},
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -64,6 +64,16 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
     let text = String::from_utf8(bytes)
         .map_err(|e| FileError::NotUtf8 { path: path.into(), offset: e.utf8_error().valid_up_to() })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The length of a file, and its last bytes, so many at the most.
+pub fn file_end(path: &Path, most: u64) -> io::Result<(u64, Vec<u8>)> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok((length, bytes))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use kobel_plan::{
 pub use error::ProviderError;
 pub use evicted::evicted;
 pub use furnish::Node;
-pub use words::{file_end, last_words};
+pub use words::last_words;
 
 /// Gets, watches and releases worker processes. The same agent runs over every implementation, and
 /// [`contract`] holds them to what is said here.

@@ -1,11 +1,8 @@
 //! A dead worker's last words: the line of its logs that best says why it died.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::path::Path;
 
+use kobel_conf::file::file_end;
 use kobel_plan::{Attempt, WorkerId};
 
 /// Of a log's end, so much is looked at.
@@ -28,16 +25,6 @@ fn tail(log_dir: &Path, file: String, find: fn(&str) -> Option<&str>) -> Option<
     let text = String::from_utf8_lossy(&bytes);
     let line: String = find(&text)?.trim().chars().take(LONGEST).collect();
     Some((line, file))
-}
-
-/// The length of a file, and its last bytes, so many at the most.
-pub fn file_end(path: &Path, most: u64) -> io::Result<(u64, Vec<u8>)> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
-    let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes)?;
-    Ok((length, bytes))
 }
 
 /// Of a log4j log with stack traces: the innermost cause of the last one, else the last line of

@@ -5,12 +5,9 @@
 //! its own, and users set their root logger to WARN; so a second log4j configuration beside theirs writes these
 //! lines, and only these, to a file.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-    time::Duration,
-};
+use std::{io, path::Path, time::Duration};
+
+use kobel_conf::file::file_end;
 
 use super::SessionId;
 
@@ -71,15 +68,11 @@ pub struct SessionLog {
 impl SessionLog {
     /// Reads the file; none when there is no such file.
     pub fn read(path: &Path) -> io::Result<Option<SessionLog>> {
-        let mut file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
-        let skipped = file.metadata()?.len().saturating_sub(MAX_READ);
-        file.seek(SeekFrom::Start(skipped))?;
-        let mut bytes = Vec::new();
-        file.take(MAX_READ).read_to_end(&mut bytes)?;
-        Ok(Some(Self::parse(&bytes)))
+        match file_end(path, MAX_READ) {
+            Ok((_, bytes)) => Ok(Some(Self::parse(&bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The sessions in the text. Whatever is no such line is passed over, and so is a last line without its end,

@@ -11,13 +11,13 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
-use kobel_conf::chain;
+use kobel_conf::{chain, file::file_end};
 use kobel_hadoop_rpc::yarn::ContainerLog;
 use kobel_plan::{
     ClusterDir, ClusterName, ClusterPlan, ClusterState, Kept, Status, WorkerId, yarn::YarnPlan,
 };
 use kobel_provider::{
-    Outcome, file_end,
+    Outcome,
     yarn::{Historian, Placed},
 };
 use kobel_staging::{Source, Staging, StagingError};
