@@ -244,7 +244,7 @@ impl Table {
         }
         // Highest index first: that is what scaling down gives up.
         let releases = self.live().rev().filter(|(id, _)| !is_wanted(wanted, *id));
-        let releases = releases.filter(|(_, worker)| !worker.leaving());
+        let releases = releases.filter(|(_, worker)| worker.stays());
         let releases = releases.map(|(id, worker)| Action::Release(id, worker.attempt));
         let ensures = self.wanted_ids(wanted).filter_map(|id| match self.workers.get(&id) {
             None => Some(Action::Ensure(id, Attempt::FIRST)),
@@ -319,6 +319,11 @@ impl Worker {
     /// Whether it lives and its release was asked for.
     pub(crate) fn leaving(&self) -> bool {
         matches!(self.standing, Standing::Live { leaving: true, .. })
+    }
+
+    /// Whether it lives and was not told to go.
+    pub(crate) fn stays(&self) -> bool {
+        matches!(self.standing, Standing::Live { leaving: false, .. })
     }
 
     fn may_restart(&self, now: Instant) -> bool {

@@ -78,11 +78,10 @@ impl Supervisor {
         self.event(EventKind::RestartRequested, Some(id), format!("{id} is to be replaced"));
         self.table.forgive(id);
         self.table.come_at(id, Instant::now());
-        let lives = |worker: &Worker| worker.exit().is_none();
-        if self.table.get(id).is_some_and(lives) {
+        if self.table.get(id).is_some_and(|worker| worker.exit().is_none()) {
             self.release(id, attempt, GRACE).await;
         }
-        match self.table.get(id).is_some_and(|worker| lives(worker) && !worker.leaving()) {
+        match self.table.get(id).is_some_and(Worker::stays) {
             true => Err(Refusal::NotReleased(id)),
             false => Ok(()),
         }
@@ -100,7 +99,7 @@ impl Supervisor {
         // ZooKeeper goes last: who leaves its election has something to tell it.
         let others = self.table.live().any(|(id, _)| id.role != Role::ZooKeeper);
         let may_go =
-            |(id, worker): &(WorkerId, &Worker)| !(worker.leaving() || others && id.role == Role::ZooKeeper);
+            |(id, worker): &(WorkerId, &Worker)| worker.stays() && !(others && id.role == Role::ZooKeeper);
         let staying = self.table.live().filter(may_go);
         let staying: Vec<_> = staying.map(|(id, worker)| (id, worker.attempt)).collect();
         for (id, attempt) in staying {

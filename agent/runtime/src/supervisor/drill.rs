@@ -8,7 +8,7 @@ use kobel_plan::{
 };
 
 use super::Supervisor;
-use crate::{handle::Refusal, reconcile::Worker};
+use crate::handle::Refusal;
 
 impl Supervisor {
     /// Hits a worker's living process. It counts as the first failure of its kind: who drills often is not
@@ -18,8 +18,7 @@ impl Supervisor {
         if self.record.ending.is_some() {
             return Err(Refusal::Ending);
         }
-        let lives = |worker: &&Worker| worker.exit().is_none() && !worker.leaving();
-        let worker = self.table.get(id).filter(lives).filter(|_| id.role != Role::ZooKeeper);
+        let worker = self.table.get(id).filter(|worker| worker.stays() && id.role != Role::ZooKeeper);
         let attempt = worker.ok_or(Refusal::NoSuchWorker(id))?.attempt;
         if id.role == Role::JobManager && self.plan.ha.is_none() {
             return Err(Refusal::NotHighlyAvailable(id));

@@ -96,7 +96,7 @@ impl Supervisor {
     pub(super) fn target(&self) -> Option<Target> {
         let is_master = |id: &WorkerId| id.role == Role::JobManager && is_wanted(self.record.wanted, *id);
         let leads = |master: Master| self.plan.ha.is_none() || self.lead.named == Some(master);
-        let mut masters = self.table.live().filter(|(id, worker)| is_master(id) && !worker.leaving());
+        let mut masters = self.table.live().filter(|(id, worker)| is_master(id) && worker.stays());
         let (id, worker) = masters.find(|(id, worker)| leads((*id, worker.attempt)))?;
         let of = (id, worker.attempt);
         Some(Target { of, rest: self.rest_server(of)? })
@@ -117,9 +117,7 @@ impl Supervisor {
 
     /// A JobManager that is deaf is of no use, and may hold the lead for as long as its session lasts.
     async fn on_hanging(&mut self, (id, attempt): Master) {
-        let lives =
-            |worker: &Worker| worker.attempt == attempt && worker.exit().is_none() && !worker.leaving();
-        if !self.table.get(id).is_some_and(lives) {
+        if !self.table.get(id).is_some_and(|worker| worker.attempt == attempt && worker.stays()) {
             return;
         }
         let name = id.attempt_name(attempt);
@@ -137,7 +135,7 @@ impl Supervisor {
     pub(super) fn watch_over_masters(&self) {
         let Some(election) = &self.outputs.election else { return };
         let runs = |(id, worker): (WorkerId, &Worker)| {
-            let here = id.role == Role::JobManager && worker.place().is_some() && !worker.leaving();
+            let here = id.role == Role::JobManager && worker.place().is_some() && worker.stays();
             let of = Some((id, worker.attempt)).filter(|_| here)?;
             Some(Target { of, rest: self.rest_server(of)? })
         };
@@ -149,11 +147,10 @@ impl Supervisor {
             self.lead.named = None;
             return;
         };
-        let masters = self.table.live().filter(|(id, _)| id.role == Role::JobManager);
         let spread = self.plan.spreads_masters();
         let is_it =
             |id: &WorkerId| self.record.ports.get(id).is_some_and(|ports| is_of(info, ports.rest, spread));
-        let master = masters.map(|(id, worker)| (id, worker.attempt)).find(|(id, _)| is_it(id));
+        let master = self.living_masters().into_iter().find(|(id, _)| is_it(id));
         match master {
             Some(master) => drop(self.lead.published.insert(master, Published::new(znode.owner, info))),
             None => {
