@@ -163,7 +163,8 @@ on_each_flink! {
         leader.process.wait();
         let fenced = wait_for(client.fence(&root, &evidence)).unwrap();
         let fenced_after = killed.elapsed();
-        let Fenced::Done { removed, fence } = fenced else { panic!("{fenced:?}") };
+        let Fenced::Done(fence) = fenced else { panic!("{fenced:?}") };
+        let removed = fence.paths();
         assert!(removed[0].contains("-latch-") && removed.len() >= 4, "{removed:?}");
         let (address, session) = next_leader(&mut watch);
         let leads_after = killed.elapsed();

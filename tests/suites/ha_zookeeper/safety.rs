@@ -308,12 +308,13 @@ impl Lane {
             matches!(self.election().leader, LeaderNode::Known { znode, .. } if znode.owner == dead.newest());
         let since = Instant::now();
         let fenced = wait_for(self.client.fence(&self.root, evidence)).expect("an answer");
-        let removed = match fenced {
-            Fenced::Done { removed, .. } => removed,
+        let fence = match fenced {
+            Fenced::Done(fence) => fence,
             // A machine under such load that ZooKeeper was first.
             Fenced::Refused(Refusal::NothingLeft) if dead.is_long_dead() => return self.former = Some(dead),
             Fenced::Refused(refusal) => panic!("{}: {refusal}", dead.address),
         };
+        let removed = fence.paths();
         assert!(removed[0].contains("-latch-"), "{removed:?}");
         assert_eq!(removed.len(), if led { 4 } else { 1 }, "{removed:?}");
         if led {

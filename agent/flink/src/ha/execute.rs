@@ -9,13 +9,9 @@ const ROUNDS: usize = 3;
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fenced {
-    /// The latch is gone, and another JobManager leads or will.
-    Done {
-        /// What was removed to that end, the latch first.
-        removed: Vec<String>,
-        /// The sessions whose locks may go, too ([`HaClient::release_locks`]).
-        fence: Fence,
-    },
+    /// The latch is gone and what was published with it, and another JobManager leads or will. The locks of its
+    /// sessions may go, too ([`HaClient::release_locks`]).
+    Done(Fence),
     /// Nothing was touched.
     Refused(Refusal),
 }
@@ -33,8 +29,7 @@ impl HaClient {
                 Err(refusal) => return Ok(Fenced::Refused(refusal)),
             };
             if self.is_unchanged(&fence.election).await? && self.delete_together(&fence.election).await? {
-                let removed = fence.election.iter().map(|znode| znode.path.clone()).collect();
-                return Ok(Fenced::Done { removed, fence });
+                return Ok(Fenced::Done(fence));
             }
         }
         Ok(Fenced::Refused(Refusal::NothingLeft))

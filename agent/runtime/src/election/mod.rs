@@ -126,7 +126,7 @@ async fn bury(place: Arc<Place>, news: mpsc::Sender<News>, obituary: Obituary) {
     let (of, began) = (obituary.of, Instant::now());
     let outcome = place.fence(&obituary.evidence().await).await;
     let fence = match &outcome {
-        Ok(Fenced::Done { fence, .. }) => Some(fence.clone()),
+        Ok(Fenced::Done(fence)) => Some(fence.clone()),
         _ => None,
     };
     // Nobody listens any more when the cluster is over.

@@ -34,8 +34,9 @@ impl Supervisor {
     ) {
         let name = id.attempt_name(attempt);
         let message = match outcome {
-            Ok(Fenced::Done { removed, .. }) => {
-                format!("{name}'s latch and {} more znodes were removed within {took:.0?}", removed.len() - 1)
+            Ok(Fenced::Done(fence)) => {
+                let others = fence.election.len() - 1;
+                format!("{name}'s latch and {others} more znodes were removed within {took:.0?}")
             }
             Ok(Fenced::Refused(kobel_flink::ha::Refusal::NothingLeft)) => return,
             Ok(Fenced::Refused(refusal)) => format!("{name} was not fenced: {refusal}; its session decides"),
