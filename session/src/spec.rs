@@ -95,9 +95,6 @@ impl FromStr for FlinkChoice {
     }
 }
 
-/// Most JobManagers that make sense: one leads, and more than a few stand in each other's way.
-pub const MAX_MASTERS: u32 = 10;
-
 /// Which ZooKeeper elects the leading JobManager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ZooKeeperChoice {

@@ -214,6 +214,11 @@ pub struct Wanted {
     pub task_managers: u32,
 }
 
+impl Wanted {
+    /// More JobManagers than this are of no use: one leads, and more than a few stand in each other's way.
+    pub const MOST_JOB_MANAGERS: u32 = 10;
+}
+
 /// How one role's JVM is launched: the outcome of the memory model and the user's JVM options.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -15,8 +15,6 @@ use crate::election::Storage;
 
 /// More workers of one role than this is a slip of the finger.
 const MOST_WORKERS: u32 = 10_000;
-/// More JobManagers than this are of no use: one leads.
-const MOST_MASTERS: u32 = 10;
 
 /// How long the JobManager may take to be asked how it stands before what was known must do.
 const A_LOOK: Duration = Duration::from_millis(300);
@@ -71,7 +69,7 @@ pub(crate) enum Refusal {
     #[error("{0} JobManagers need high availability: one is the most without")]
     TooManyMasters(u32),
     /// More stand in each other's way, and in ZooKeeper's.
-    #[error("{0} JobManagers are too many: {MOST_MASTERS} is the most")]
+    #[error("{0} JobManagers are too many: {most} is the most", most = Wanted::MOST_JOB_MANAGERS)]
     TooManyStandbys(u32),
     /// So many are not meant.
     #[error("{0} TaskManagers are too many: {MOST_WORKERS} is the most")]
@@ -143,7 +141,7 @@ pub(crate) fn scaled(now: Wanted, request: ScaleRequest, ha: bool) -> Result<Wan
 pub(crate) fn check(wanted: Wanted, ha: bool) -> Result<(), Refusal> {
     match wanted {
         Wanted { job_managers, .. } if job_managers > 1 && !ha => Err(Refusal::TooManyMasters(job_managers)),
-        Wanted { job_managers, .. } if job_managers > MOST_MASTERS => {
+        Wanted { job_managers, .. } if job_managers > Wanted::MOST_JOB_MANAGERS => {
             Err(Refusal::TooManyStandbys(job_managers))
         }
         Wanted { task_managers, .. } if task_managers > MOST_WORKERS => {

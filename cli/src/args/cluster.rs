@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 use kobel_conf::units::MemorySize;
-use kobel_plan::ClusterName;
-use kobel_session::spec::{FlinkChoice, MAX_MASTERS, Override, ZooKeeperChoice};
+use kobel_plan::{ClusterName, Wanted};
+use kobel_session::spec::{FlinkChoice, Override, ZooKeeperChoice};
 
 use super::{
     Format, Output,
@@ -38,7 +38,7 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = memory)]
     pub(crate) jm_mem: Option<MemorySize>,
     /// JobManagers: one leads, the others stand by, with high availability [default: 1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MASTERS)))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(Wanted::MOST_JOB_MANAGERS)))]
     pub(crate) masters: Option<u32>,
     /// High availability by ZooKeeper: HOST:PORT,...[/PATH], or embedded for one of the cluster's own
     #[arg(long, value_name = "QUORUM|embedded")]

@@ -7,12 +7,8 @@ use kobel_conf::{
     flink::{FlinkConf, Release, load_dir},
     hosts::{all_local, read_masters, read_workers},
 };
-use kobel_plan::FlinkVersion;
-use kobel_session::{
-    Context, FlinkChoice,
-    prepare::find_flink,
-    spec::{MAX_MASTERS, Override},
-};
+use kobel_plan::{FlinkVersion, Wanted};
+use kobel_session::{Context, FlinkChoice, prepare::find_flink, spec::Override};
 
 use crate::failure::Failure;
 
@@ -58,8 +54,9 @@ impl Masters {
             return Err(names_others(file));
         }
         let count = u32::try_from(masters.len()).unwrap_or(u32::MAX);
-        if count > MAX_MASTERS {
-            let what = format!("{} names {count} masters, and {MAX_MASTERS} is the most", file.display());
+        let most = Wanted::MOST_JOB_MANAGERS;
+        if count > most {
+            let what = format!("{} names {count} masters, and {most} is the most", file.display());
             let hint = "one that leads and one on standby will do";
             return Err(Failure::new(Category::Environment, what).hint(hint));
         }
