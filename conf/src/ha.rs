@@ -3,6 +3,15 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+/// Flink's key for the kind of high availability, and the one until 1.16.
+pub const TYPE_KEYS: [&str; 2] = ["high-availability.type", "high-availability"];
+/// Flink's key for ZooKeeper's servers.
+pub const QUORUM_KEY: &str = "high-availability.zookeeper.quorum";
+/// Flink's key for where it keeps what is too large for ZooKeeper.
+pub const STORAGE_KEY: &str = "high-availability.storageDir";
+/// Takes the place of `jobmanager.rpc.port`: a port, or ranges of which each JobManager takes one.
+pub const RPC_PORT_KEY: &str = "high-availability.jobmanager.port";
+
 /// How soon silence counts as death.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HaProfile {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kobel_conf::{
     flink::{Entry, FlinkConf, Origin},
-    ha::{HaProfile, HaTimings},
+    ha::{HaProfile, HaTimings, QUORUM_KEY, RPC_PORT_KEY, STORAGE_KEY, TYPE_KEYS},
     units::parse_duration,
 };
 use kobel_flink::ha::{ClusterRoot, LayoutError, Quorum};
@@ -13,13 +13,6 @@ use kobel_plan::{FlinkRole, HaPlan, PortChoice, ProviderKind, ZooKeeper};
 use super::{CompileError, Inputs, network};
 use crate::spec::{ClusterSpec, ZooKeeperChoice};
 
-/// Flink's key for the kind of high availability, and the one until 1.16.
-const TYPE: [&str; 2] = ["high-availability.type", "high-availability"];
-/// Flink's key for ZooKeeper's servers.
-pub(super) const QUORUM: &str = "high-availability.zookeeper.quorum";
-const STORAGE: &str = "high-availability.storageDir";
-/// Takes the place of `jobmanager.rpc.port`: a port, or ranges of which each JobManager takes one.
-const RPC_PORT: &str = "high-availability.jobmanager.port";
 const SESSION_TIMEOUT: &str = "high-availability.zookeeper.client.session-timeout";
 const TOLERATE: &str = "high-availability.zookeeper.client.tolerate-suspended-connections";
 const AUTHORIZATION: &str = "high-availability.zookeeper.client.authorization";
@@ -93,7 +86,7 @@ fn is_on(conf: &FlinkConf) -> Result<bool, CompileError> {
 }
 
 fn kind(conf: &FlinkConf) -> Option<&Entry> {
-    TYPE.iter().find_map(|key| conf.get(key))
+    TYPE_KEYS.iter().find_map(|key| conf.get(key))
 }
 
 /// Nothing may be asked for that has no meaning without high availability.
@@ -127,18 +120,18 @@ fn zookeeper(
     notes: &mut Vec<String>,
 ) -> Result<Servers, CompileError> {
     if inputs.spec.zookeeper == Some(ZooKeeperChoice::Embedded) {
-        if let Some(entry) = conf.remove(QUORUM) {
-            notes.push(format!("{QUORUM} ({}) gives way to --zookeeper embedded", entry.origin));
+        if let Some(entry) = conf.remove(QUORUM_KEY) {
+            notes.push(format!("{QUORUM_KEY} ({}) gives way to --zookeeper embedded", entry.origin));
         }
         return Ok(Servers::Embedded);
     }
-    let Some(entry) = conf.get(QUORUM) else {
+    let Some(entry) = conf.get(QUORUM_KEY) else {
         let origin = kind(conf).map(|entry| entry.origin.to_string()).unwrap_or_default();
         return Err(CompileError::NoQuorum { origin });
     };
-    let quorum = Quorum::parse(&entry.value).map_err(|source| bad_layout(conf, QUORUM, source))?;
+    let quorum = Quorum::parse(&entry.value).map_err(|source| bad_layout(conf, QUORUM_KEY, source))?;
     if inputs.spec.provider != ProviderKind::Local && quorum.is_loopback() {
-        notes.push(format!("{QUORUM} is {quorum}, which is each node itself"));
+        notes.push(format!("{QUORUM_KEY} is {quorum}, which is each node itself"));
     }
     Ok(Servers::Quorum(quorum))
 }
@@ -154,7 +147,7 @@ fn cluster_id(conf: &FlinkConf, zookeeper: &Servers, root: &str) -> Result<Strin
     /// Any id will do to check the rest.
     const ANY: &str = "application";
     let id = text(conf, ClusterRoot::ID_KEY).unwrap_or_default();
-    let own = Quorum::parse("localhost").map_err(|source| bad_layout(conf, QUORUM, source))?;
+    let own = Quorum::parse("localhost").map_err(|source| bad_layout(conf, QUORUM_KEY, source))?;
     let quorum = match zookeeper {
         Servers::Quorum(quorum) => quorum,
         Servers::Embedded => &own,
@@ -173,18 +166,18 @@ fn cluster_id(conf: &FlinkConf, zookeeper: &Servers, root: &str) -> Result<Strin
 /// Where Flink keeps what is too large for ZooKeeper; of this machine's files as `file:///…`.
 fn storage(inputs: &Inputs<'_>, conf: &mut FlinkConf, cluster_id: &str) -> Result<String, CompileError> {
     let is_local = inputs.spec.provider == ProviderKind::Local;
-    let Some(value) = text(conf, STORAGE) else {
+    let Some(value) = text(conf, STORAGE_KEY) else {
         if !is_local {
             return Err(CompileError::NoStorage);
         }
         let dir = inputs.ha_dir.join(directory(cluster_id)).join("storage");
         let url = format!("file://{}", dir.display());
-        conf.set(STORAGE, &url, Origin::Kobel("the cluster's own directory"));
+        conf.set(STORAGE_KEY, &url, Origin::Kobel("the cluster's own directory"));
         return Ok(url);
     };
     let bad = |expected| {
-        let origin = conf.get(STORAGE).map(|entry| entry.origin.to_string()).unwrap_or_default();
-        CompileError::Value { key: STORAGE.into(), origin, expected }
+        let origin = conf.get(STORAGE_KEY).map(|entry| entry.origin.to_string()).unwrap_or_default();
+        CompileError::Value { key: STORAGE_KEY.into(), origin, expected }
     };
     let path = match (scheme(value), value.strip_prefix("file:")) {
         (Some(_), Some(rest)) => rest.strip_prefix("//").unwrap_or(rest),
@@ -241,10 +234,10 @@ fn timings(conf: &FlinkConf, profile: HaProfile) -> Result<HaTimings, CompileErr
 
 /// Several JobManagers of one machine cannot listen on one port.
 fn check_port(conf: &FlinkConf, spec: &ClusterSpec) -> Result<(), CompileError> {
-    let Some(entry) = conf.get(RPC_PORT).filter(|_| spec.job_managers > 1) else { return Ok(()) };
+    let Some(entry) = conf.get(RPC_PORT_KEY).filter(|_| spec.job_managers > 1) else { return Ok(()) };
     match entry.value.trim().parse::<u16>() {
         Ok(port) if port != 0 => Err(CompileError::OnePort {
-            key: RPC_PORT,
+            key: RPC_PORT_KEY,
             origin: entry.origin.to_string(),
             role: FlinkRole::JobManager,
             count: spec.job_managers,
@@ -278,7 +271,7 @@ pub(super) fn rpc_port(conf: &FlinkConf, asked: PortChoice, notes: &mut Vec<Stri
     if let (PortChoice::Pinned { .. }, Some(entry)) = (asked, conf.get("jobmanager.rpc.port")) {
         let origin = &entry.origin;
         notes.push(format!(
-            "jobmanager.rpc.port ({origin}) changes nothing: with high availability it is {RPC_PORT}"
+            "jobmanager.rpc.port ({origin}) changes nothing: with high availability it is {RPC_PORT_KEY}"
         ));
     }
     PortChoice::Free

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use kobel_conf::flink::{FlinkConf, Note, Origin, Release, upgrade};
+use kobel_conf::{
+    flink::{FlinkConf, Note, Origin, Release, upgrade},
+    ha::{QUORUM_KEY, TYPE_KEYS},
+};
+use kobel_flink::ha::ClusterRoot;
 
 use super::{CompileError, Inputs};
 use crate::spec::{Override, ZooKeeperChoice};
@@ -97,9 +101,9 @@ fn flags(inputs: &Inputs<'_>) -> FlinkConf {
         choice => (choice.is_some(), None),
     };
     let all = [
-        ("high-availability.type", "--zookeeper", zookeeper.then(|| "zookeeper".to_string())),
-        (super::ha::QUORUM, "--zookeeper", quorum),
-        ("high-availability.cluster-id", "-z", spec.namespace.clone()),
+        (TYPE_KEYS[0], "--zookeeper", zookeeper.then(|| "zookeeper".to_string())),
+        (QUORUM_KEY, "--zookeeper", quorum),
+        (ClusterRoot::ID_KEY, "-z", spec.namespace.clone()),
         ("taskmanager.numberOfTaskSlots", "--slots", spec.slots.map(|n| n.to_string())),
         ("taskmanager.memory.process.size", "--tm-mem", spec.tm_memory.map(size)),
         ("jobmanager.memory.process.size", "--jm-mem", spec.jm_memory.map(size)),

@@ -7,13 +7,11 @@ use std::{
     path::Path,
 };
 
-use kobel_conf::dirs::ensure_private;
+use kobel_conf::{dirs::ensure_private, ha::STORAGE_KEY};
 use kobel_plan::{ClusterPlan, FlinkHome, HaPlan};
 
 use super::HaError;
 use crate::compile::scheme;
-
-const KEY: &str = "high-availability.storageDir";
 
 /// File systems that Flink has plugins for, and what the names of their jars begin with.
 const PLUGINS: [(&str, &str); 9] = [
@@ -39,7 +37,7 @@ pub(super) fn check(state: &Path, plan: &ClusterPlan, ha: &HaPlan) -> Result<Vec
         ensure_private(path)?;
         return Ok(Vec::new());
     }
-    let origin = || plan.origins.get(KEY).cloned().unwrap_or_default();
+    let origin = || plan.origins.get(STORAGE_KEY).cloned().unwrap_or_default();
     let writable_by_all = ensure_writable(path).map_err(|source| HaError::Storage {
         path: path.into(),
         origin: origin(),
@@ -47,7 +45,7 @@ pub(super) fn check(state: &Path, plan: &ClusterPlan, ha: &HaPlan) -> Result<Vec
     })?;
     let note = || {
         format!(
-            "{KEY} {} can be written to by everybody, and a JobManager runs what is in it",
+            "{STORAGE_KEY} {} can be written to by everybody, and a JobManager runs what is in it",
             path.display()
         )
     };
@@ -74,6 +72,7 @@ fn lacks_plugin(flink: &FlinkHome, storage_dir: &str) -> Option<String> {
     let names = in_plugins.flatten().flatten().map(|entry| entry.file_name());
     let on_path = flink.class_path.iter().filter_map(|path| path.file_name().map(Into::into));
     let has = names.chain(on_path).any(|name| name.to_string_lossy().starts_with(jar));
-    let note = || format!("{KEY} is {storage_dir}, and no {jar}*.jar is in {} or lib", plugins.display());
+    let note =
+        || format!("{STORAGE_KEY} is {storage_dir}, and no {jar}*.jar is in {} or lib", plugins.display());
     (!has).then(note)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kobel_conf::ha::{QUORUM_KEY, RPC_PORT_KEY};
 use kobel_plan::{HaPlan, Launch, ProviderKind, Role, WorkerFile, ZooKeeper};
 
 use super::{Peers, Worker};
@@ -9,20 +10,16 @@ use crate::ha::session_log;
 
 /// The second log4j configuration of a JobManager, below its directory.
 const LOG4J_FILE: &str = "conf/kobel-sessions.properties";
-/// Flink's range of ports for JobManagers of such clusters.
-const RPC_PORT: &str = "high-availability.jobmanager.port";
-/// Flink's key for ZooKeeper's servers.
-const QUORUM: &str = "high-availability.zookeeper.quorum";
 
 /// Adds the keys that only the agent knows the values of.
 pub(super) fn complete(conf: &mut BTreeMap<String, String>, plan: &HaPlan, peers: &Peers) {
     if let (ZooKeeper::Embedded(_), Some(port)) = (&plan.zookeeper, peers.zookeeper) {
-        conf.insert(QUORUM.into(), crate::ha::embedded_quorum(port));
+        conf.insert(QUORUM_KEY.into(), crate::ha::embedded_quorum(port));
     }
     if let Some(ports) = peers.job_manager
-        && !conf.contains_key(RPC_PORT)
+        && !conf.contains_key(RPC_PORT_KEY)
     {
-        conf.insert(RPC_PORT.into(), ports.rpc.to_string());
+        conf.insert(RPC_PORT_KEY.into(), ports.rpc.to_string());
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use kobel_conf::{
     Category,
     flink::{FlinkConf, Release, load_dir},
+    ha::TYPE_KEYS,
     hosts::{all_local, read_masters, read_workers},
 };
 use kobel_plan::{FlinkVersion, Wanted};
@@ -79,9 +80,8 @@ impl Masters {
 }
 
 fn is_highly_available(configured: &FlinkConf, given: &[Override]) -> bool {
-    const KEYS: [&str; 2] = ["high-availability.type", "high-availability"];
-    let typed = given.iter().rev().find(|o| KEYS.contains(&o.key.as_str())).map(|o| o.value.as_str());
-    let kind = typed.or_else(|| KEYS.iter().find_map(|key| configured.get_str(key)));
+    let typed = given.iter().rev().find(|o| TYPE_KEYS.contains(&o.key.as_str())).map(|o| o.value.as_str());
+    let kind = typed.or_else(|| TYPE_KEYS.iter().find_map(|key| configured.get_str(key)));
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("zookeeper"))
 }
 
