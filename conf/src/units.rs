@@ -117,6 +117,11 @@ impl FromStr for MemorySize {
     }
 }
 
+/// A duration as whole milliseconds, as files and messages carry it.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Parses as Flink's `TimeUtils.parseDuration` does: a bare number counts milliseconds.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     duration_with(text, Some(MILLISECOND))

@@ -28,8 +28,8 @@ ROWS = [row for fault, (title, most) in TITLES.items() for row in rows(fault, ti
 SHORT = [*TITLES]
 SETTING = (
     "One job with a checkpoint every 200 ms; 2 TaskManagers of a slot each; ZooKeeper with ticks of {tick:g} s. kobel "
-    "had each fault {times} times, Flink's scripts {flink} times. Without a standby `jobmanager.sh start` is run at once "
-    "for Flink, as a supervisor would; else what is gone is made up for when that round is measured."
+    "had each fault {times} times, Flink's scripts {flink} times. Without a standby `jobmanager.sh start` is run at "
+    "once for Flink, as a supervisor would; else what is gone is made up for when that round is measured."
 )
 
 

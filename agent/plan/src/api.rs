@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kobel_conf::units::millis;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -49,8 +50,7 @@ pub struct StopRequest {
 impl StopRequest {
     /// Ends a cluster with this grace, and leaves nothing.
     pub fn new(by: StopCause, grace: Duration) -> Self {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        Self { grace_ms, by, keep_ha: false }
+        Self { grace_ms: millis(grace), by, keep_ha: false }
     }
 
     /// The same, with or without what high availability leaves.

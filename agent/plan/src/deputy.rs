@@ -58,7 +58,7 @@ impl DeputyPlan {
             root: ha.root.clone(),
             cluster_id: ha.cluster_id.clone(),
             session_timeout_ms: ha.session_timeout_ms,
-            silence_ms: u64::try_from(silence.as_millis()).unwrap_or(u64::MAX),
+            silence_ms: kobel_conf::units::millis(silence),
             last_attempt: yarn.last_attempt,
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kobel_conf::{
     flink::{Entry, FlinkConf, Origin},
     ha::{HaProfile, HaTimings, QUORUM_KEY, RPC_PORT_KEY, STORAGE_KEY, TYPE_KEYS},
-    units::parse_duration,
+    units::{millis, parse_duration},
 };
 use kobel_flink::ha::{ClusterRoot, LayoutError, Quorum};
 use kobel_plan::{FlinkRole, HaPlan, PortChoice, ProviderKind, ZooKeeper};
@@ -279,8 +279,4 @@ pub(super) fn rpc_port(conf: &FlinkConf, asked: PortChoice, notes: &mut Vec<Stri
 
 fn text<'a>(conf: &'a FlinkConf, key: &str) -> Option<&'a str> {
     network::value(conf, key)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

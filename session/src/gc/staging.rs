@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
+use kobel_conf::units::millis;
 use kobel_hadoop_rpc::yarn::ApplicationId;
 use kobel_staging::{
     AppId, Deadlines, FileSystem, Hdfs, Leftover, Rules, Staging as Store, StagingError, What,
@@ -166,8 +167,8 @@ impl Place {
         };
         let over = |app: &AppId| ended.over.contains(app) || ended.unknown.contains(app);
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        let rules = Rules { now, partial: UNDER_WAY, unused: DAY, history: HISTORY, over: &over };
+        let rules =
+            Rules { now: millis(since), partial: UNDER_WAY, unused: DAY, history: HISTORY, over: &over };
         for left in store.leftovers(rules).await? {
             let location = fs.url(&left.path);
             if ended.may_come(&left) {

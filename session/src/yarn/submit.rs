@@ -5,7 +5,12 @@ mod shipment;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use kobel_conf::{chain, dirs::ensure_private, settings::Settings, units::MemorySize};
+use kobel_conf::{
+    chain,
+    dirs::ensure_private,
+    settings::Settings,
+    units::{MemorySize, millis},
+};
 use kobel_flink::ha::ClusterRoot;
 use kobel_hadoop_rpc::yarn::{Launch, Master, Resource, Submission, UrlError};
 use kobel_plan::{
@@ -123,7 +128,7 @@ async fn submit(
         scheduler: site.scheduler.clone(),
         resource_managers: site.rpc.clone(),
         last_attempt: asked.last_attempt(),
-        patience_ms: u64::try_from(site.patience.as_millis()).unwrap_or(u64::MAX),
+        patience_ms: millis(site.patience),
         staging: base,
         hadoop: site.properties.clone(),
         hadoop_class_path: site.class_path.clone(),

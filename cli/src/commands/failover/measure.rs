@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kobel_conf::units::millis;
 use kobel_flink::{
     FlinkRest, RestError,
     rest::{Checkpoint, Checkpoints, JobState, JobSummary, RestoredCheckpoint},
@@ -140,10 +141,6 @@ pub(super) async fn on_task_manager(
 pub(super) async fn task_managers(rest: &FlinkRest, job: JobId) -> Result<Vec<WorkerId>, RestError> {
     let names = rest.job_task_managers(job).await?;
     Ok(names.iter().filter_map(|name| WorkerId::parse_attempt_name(name).ok()).map(|(id, _)| id).collect())
-}
-
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

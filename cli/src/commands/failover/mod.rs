@@ -9,12 +9,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kobel_conf::Category;
+use kobel_conf::{Category, units::millis};
 use kobel_flink::{FlinkRest, rest::JobState};
 use kobel_plan::{ClusterState, Fault, Status, WorkerId, api::Struck};
 use kobel_session::{Cluster, Control, job::Target};
 
-use self::measure::{Watched, millis};
+use self::measure::Watched;
 use super::{
     job::state_name,
     news::{self, plural},
