@@ -36,7 +36,7 @@ say "the ten most frequent words"
 # WordCount writes a running count per word, "(word,n)": the last one of a word is its total.
 find "$work/counts" -type f -exec cat {} + |
     tr -d '()' | awk -F, '$2 > n[$1] { n[$1] = $2 } END { for (w in n) print n[w], w }' |
-    sort -k1,1nr -k2 | head -10
+    sort -k1,1nr -k2 | sed -n 1,10p
 
 "$kobel" status "$name"
 say "stopping the session; 'kobel start' gives one that stays"
