@@ -16,6 +16,7 @@ use crate::{
     dist::{DistError, Store, Wish},
     hadoop::{self, HadoopError},
     java::{self, JavaError},
+    job::{JarError, JarFile},
     spec::{ClusterSpec, FlinkChoice},
     train,
     yarn::{self, Cargo, KeyError, ShipError, Site, SiteError},
@@ -59,6 +60,9 @@ pub enum PrepareError {
     /// Something cannot be shipped to YARN's nodes.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// The program's jar cannot be run.
+    #[error(transparent)]
+    Jar(#[from] JarError),
     /// What was asked makes no cluster.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -108,6 +112,7 @@ impl Explain for PrepareError {
             PrepareError::Hadoop(e) => e.hint(),
             PrepareError::Site(e) => e.hint(),
             PrepareError::Ship(e) => e.hint(),
+            PrepareError::Jar(e) => e.hint(),
             PrepareError::Compile(e) => e.hint(),
             PrepareError::Key(e) => e.hint(),
             PrepareError::Place { .. } => Some("KOBEL_STATE_DIR=DIR kobel start".into()),
@@ -118,6 +123,9 @@ impl Explain for PrepareError {
 
 /// Makes the plan of a cluster. Nothing is started and nothing is written.
 pub fn prepare(ctx: &Context, spec: &ClusterSpec) -> Result<Compiled, PrepareError> {
+    if let Some(job) = &spec.job {
+        JarFile::check(&job.jar, job.class.as_deref())?;
+    }
     let flink = find_flink(ctx, &spec.flink)?;
     let conf_dir = conf_dir(ctx, spec, &flink)?;
     let release = Release { major: flink.version.major, minor: flink.version.minor };
@@ -137,7 +145,7 @@ pub fn prepare(ctx: &Context, spec: &ClusterSpec) -> Result<Compiled, PrepareErr
         flink,
         java: java.java,
         hadoop,
-        log_dir: ctx.registry().dir(&spec.name).logs(),
+        cluster_dir: ctx.registry().dir(&spec.name),
         ha_dir: ctx.dirs.state.join("ha"),
         machine_memory: machine_memory(),
     };
@@ -171,7 +179,7 @@ fn prepare_for_yarn(
         flink,
         java: JavaHome { home: Launch::JAVA_HOME.into(), version: JAVA_OF_NODES },
         hadoop: HadoopPlan::default(),
-        log_dir: ctx.registry().dir(&spec.name).logs(),
+        cluster_dir: ctx.registry().dir(&spec.name),
         ha_dir: ctx.dirs.state.join("ha"),
         machine_memory: None,
     };

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, path::PathBuf, str::FromStr};
 
 use kobel_conf::{Category, Explain};
-use kobel_plan::{ClusterName, ProviderKind};
+use kobel_plan::{ClusterName, JobId, ProviderKind, Restore};
 
 /// A cluster as asked for. What is `None` is decided by the configuration below the flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct ClusterSpec {
     pub node_label: Option<String>,
     /// Files, directories and archives for every container, on YARN: `--ship`.
     pub ship: Vec<PathBuf>,
+    /// The job that it is for: `run --per-job`.
+    pub job: Option<JobSpec>,
     /// Flink's configuration directory: `--conf`.
     pub conf_dir: Option<PathBuf>,
     /// `-D key=value`, in order; the last one of a key wins.
@@ -64,10 +66,28 @@ impl ClusterSpec {
             application_name: None,
             node_label: None,
             ship: Vec::new(),
+            job: None,
             conf_dir: None,
             overrides: Vec::new(),
         }
     }
+}
+
+/// A job that is to have a cluster of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSpec {
+    /// Its id.
+    pub id: JobId,
+    /// The program's jar, on this machine.
+    pub jar: PathBuf,
+    /// The program's class: `-c`.
+    pub class: Option<String>,
+    /// What its `main` is given.
+    pub args: Vec<String>,
+    /// `-p`.
+    pub parallelism: Option<u32>,
+    /// The state that it starts with: `-s` and its kin.
+    pub restore: Option<Restore>,
 }
 
 /// Most workers of a role that make sense to ask for at once: past this it is a typing mistake.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::job::JobPlan;
+
 /// The directory of one cluster, `<state>/clusters/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterDir(PathBuf);
@@ -50,6 +52,11 @@ impl ClusterDir {
     /// Logs, unless the user's `env.log.dir` moves them.
     pub fn logs(&self) -> PathBuf {
         self.0.join("log")
+    }
+
+    /// The jar of the job that the cluster belongs to.
+    pub fn program(&self) -> PathBuf {
+        self.0.join(JobPlan::JAR)
     }
 
     /// The local provider's directories of workers, one per attempt.

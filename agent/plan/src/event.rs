@@ -58,6 +58,10 @@ pub enum EventKind {
     LeaderElected,
     /// After a change of leaders all jobs run again.
     JobsRunning,
+    /// The job of a per-job cluster got further.
+    JobState,
+    /// The job of a per-job cluster is over.
+    JobEnded,
     /// Something of high availability is left of a cluster that ended well.
     HaLeft,
     /// The cluster's HTTP address is another one than before.

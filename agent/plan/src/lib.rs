@@ -8,6 +8,7 @@ pub mod dirs;
 pub mod event;
 pub mod ha;
 pub mod ids;
+pub mod job;
 pub mod kept;
 pub mod plan;
 pub mod status;
@@ -19,6 +20,7 @@ pub use dirs::ClusterDir;
 pub use event::{ClusterEvent, EventKind};
 pub use ha::{Death, HaPlan, ZooKeeper};
 pub use ids::{Attempt, ClusterName, FlinkRole, IdError, JobId, Role, WorkerId};
+pub use job::{ClaimMode, JobPlan, JobState, JobStatus, Restore};
 pub use kept::Kept;
 pub use plan::{
     ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, HadoopPlan, JavaHome, PortChoice,

@@ -11,7 +11,7 @@ use kobel_conf::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{ha::HaPlan, ids::ClusterName, yarn::YarnPlan};
+use crate::{ha::HaPlan, ids::ClusterName, job::JobPlan, yarn::YarnPlan};
 
 /// Everything an agent needs to run one cluster. Written once as `plan.json`, 0600, because the
 /// Flink configuration in it may hold passwords.
@@ -22,8 +22,6 @@ pub struct ClusterPlan {
     pub api_version: String,
     /// The cluster's name, unique among the user's clusters.
     pub name: ClusterName,
-    /// Session or per-job.
-    pub kind: ClusterKind,
     /// Where its workers come from.
     pub provider: ProviderKind,
     /// The Flink distribution.
@@ -62,12 +60,20 @@ pub struct ClusterPlan {
     /// What the agent does for high availability; nothing without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ha: Option<HaPlan>,
+    /// The job that the cluster belongs to; none of a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobPlan>,
     /// What is YARN's, of a cluster there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yarn: Option<YarnPlan>,
 }
 
 impl ClusterPlan {
+    /// Session or per-job.
+    pub fn kind(&self) -> ClusterKind {
+        if self.job.is_some() { ClusterKind::PerJob } else { ClusterKind::Session }
+    }
+
     /// Whether JobManagers run on several machines, and must be reached from each.
     pub fn spreads_masters(&self) -> bool {
         self.ha.is_some() && self.provider == ProviderKind::Yarn
@@ -82,6 +88,9 @@ impl ClusterPlan {
             if is_secret(key) {
                 *value = HIDDEN.into();
             }
+        }
+        if let Some(job) = &mut shown.job {
+            job.hide_secrets();
         }
         let properties = shown.hadoop.sites.iter_mut().flat_map(|site| &mut site.properties);
         for property in properties.filter(|property| property.is_secret()) {

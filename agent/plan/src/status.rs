@@ -9,6 +9,7 @@ use crate::{
     API_VERSION,
     ha::{HaPlan, ZooKeeper},
     ids::{ClusterName, WorkerId},
+    job::JobStatus,
     plan::{ClusterKind, ClusterPlan, ProviderKind},
 };
 
@@ -38,6 +39,9 @@ pub struct Status {
     pub slots: Slots,
     /// Jobs by how they stand.
     pub jobs: Jobs,
+    /// The job that the cluster belongs to; null of a session.
+    #[serde(default)]
+    pub job: Option<JobStatus>,
     /// The agent's process; absent when none runs.
     pub agent: Option<AgentStatus>,
     /// How often a JobManager was replaced.
@@ -62,7 +66,7 @@ impl Status {
             api_version: API_VERSION.into(),
             name: plan.name.clone(),
             provider: plan.provider,
-            kind: plan.kind,
+            kind: plan.kind(),
             state: ClusterState::Starting,
             flink_version: plan.flink.version.to_string(),
             rest_url: None,
@@ -74,6 +78,7 @@ impl Status {
             },
             slots: Slots::default(),
             jobs: Jobs::default(),
+            job: plan.job.as_ref().map(JobStatus::planned),
             agent: None,
             failovers: 0,
             ha: plan.ha.as_ref().map(HaStatus::of),

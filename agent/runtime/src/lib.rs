@@ -19,6 +19,7 @@ mod election;
 mod error;
 mod front;
 mod handle;
+mod job;
 mod observe;
 mod ports;
 mod recall;

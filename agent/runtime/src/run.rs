@@ -32,6 +32,7 @@ use crate::{
     error::AgentError,
     front::{self, Front},
     handle::{self, Handle},
+    job::JobWatch,
     observe::{Heard, Question, observe},
     ports::choose_for_zookeeper,
     record::Record,
@@ -186,7 +187,13 @@ pub(crate) async fn govern(
         }
     });
     let outputs = Outputs { status, upstream, questions, election, storage: storage.clone() };
-    let inputs = Inputs { workers: provider.watch(), heard: hears, requests: requested, elections };
+    let jobs = plan.job.as_ref().map(|job| {
+        let (news, jobs) = mpsc::channel(REQUESTS);
+        let (log_dir, storage) = (plan.log_dir.clone(), storage.clone());
+        tokio::spawn(JobWatch { id: job.id, log_dir, storage, asked: asked.clone(), news }.run());
+        jobs
+    });
+    let inputs = Inputs { workers: provider.watch(), heard: hears, requests: requested, jobs, elections };
     let fenced = provider.fenced();
     let mut supervisor = Supervisor::new(plan, dir.clone(), provider, record, outputs);
     supervisor.reserve(WorkerId::zookeeper(), reserved);

@@ -303,7 +303,6 @@ fn plan(home: &Path, dir: &ClusterDir) -> ClusterPlan {
     ClusterPlan {
         api_version: API_VERSION.into(),
         name: ClusterName::default(),
-        kind: ClusterKind::Session,
         provider: ProviderKind::Local,
         flink: kobel_flink::inspect(home).unwrap(),
         java: JavaHome { home: java_home(), version: 17 },
@@ -329,6 +328,7 @@ fn plan(home: &Path, dir: &ClusterDir) -> ClusterPlan {
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Prefer(6123),
         ha: None,
+        job: None,
         yarn: None,
     }
 }

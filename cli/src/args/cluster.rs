@@ -64,6 +64,33 @@ pub(crate) struct ClusterArgs {
     pub(crate) properties: Vec<Override>,
 }
 
+impl ClusterArgs {
+    /// The first that was given.
+    pub(crate) fn first_given(&self) -> Option<&'static str> {
+        let Self { provider, flink, conf, tm, slots, tm_mem, jm_mem, masters, zookeeper, namespace, .. } =
+            self;
+        let Self { queue, application_name, node_label, ship, properties, .. } = self;
+        let given = [
+            (*provider != Provider::default(), "--on"),
+            (flink.is_some(), "--flink"),
+            (conf.is_some(), "--conf"),
+            (tm.is_some(), "--tm"),
+            (slots.is_some(), "--slots"),
+            (tm_mem.is_some(), "--tm-mem"),
+            (jm_mem.is_some(), "--jm-mem"),
+            (masters.is_some(), "--masters"),
+            (zookeeper.is_some(), "--zookeeper"),
+            (namespace.is_some(), "-z"),
+            (queue.is_some(), "--queue"),
+            (application_name.is_some(), "--name"),
+            (node_label.is_some(), "--node-label"),
+            (!ship.is_empty(), "--ship"),
+            (!properties.is_empty(), "-D"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
+    }
+}
+
 /// Starts a session cluster, and returns when it is ready
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StartArgs {

@@ -6,20 +6,23 @@ use clap::{Args, Subcommand};
 use kobel_plan::{ClusterName, JobId};
 
 use super::{
-    Output,
+    ClusterArgs, Output,
     values::{ClaimMode, duration},
 };
 
-/// Runs a program's job in a session, and follows it to its end
+/// Runs a program's job, in a session or in a cluster of its own, and follows it to its end
 #[derive(Debug, Clone, Default, Args)]
 #[command(override_usage = "kobel run [OPTIONS] <JAR> [ARGS]...")]
 pub(crate) struct RunArgs {
     /// The program's jar; everything after it goes to the program
     #[arg(value_names = ["JAR", "ARGS"], num_args = 1.., required = true, trailing_var_arg = true)]
     pub(crate) program: Vec<String>,
-    /// The session [default: the newest one]
+    /// The session [default: the newest one]; with --per-job the name of the new cluster
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Option<ClusterName>,
+    /// Give the job a cluster of its own, which ends with it
+    #[arg(long)]
+    pub(crate) per_job: bool,
     /// The program's class, where the jar's manifest names none
     #[arg(short, long)]
     pub(crate) class: Option<String>,
@@ -41,6 +44,15 @@ pub(crate) struct RunArgs {
     /// Return as soon as the job is submitted
     #[arg(short, long)]
     pub(crate) detach: bool,
+    /// With --per-job: give up, and take back what was begun, if the job does not run after this time
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "per_job")]
+    pub(crate) timeout: Option<Duration>,
+    /// With --per-job: print the plan of the cluster and start nothing
+    #[arg(long, requires = "per_job")]
+    pub(crate) dry_run: bool,
+    /// What the job's own cluster shall be like.
+    #[command(flatten)]
+    pub(crate) own: ClusterArgs,
     /// What Ctrl-C does to the job: nothing, unless Flink's `-sae` asks for its end.
     #[arg(skip)]
     pub(crate) cancel_on_interrupt: bool,

@@ -80,36 +80,53 @@ fn only_on_yarn(provider: ProviderKind, args: &ClusterArgs) -> Result<(), Failur
 /// Starts the cluster that is specified.
 pub(crate) async fn start(ctx: &Ctx, spec: ClusterSpec, how: &StartHow) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
-    let compiled = match prepare(&context, &spec) {
-        Err(PrepareError::NoFlink) if flink::agree_to_install(ctx, &context).await? => {
-            prepare(&context, &spec)?
-        }
-        other => other?,
-    };
-    compiled.notes.iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
+    let compiled = decide(ctx, &context, &spec).await?;
     if how.dry_run {
-        // What an agent would be given, whole, unless another form is asked for.
-        let view = PlanView { plan: compiled.plan.without_secrets(), settings: settings(&compiled.conf) };
-        print(&ctx.ui, &view, how.format.unwrap_or(Format::Json))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Some(found) = ha::check(&context, &compiled).await? {
-        found.notes.iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
-        ctx.ui.note(expected(&found, compiled.plan.wanted.job_managers));
+        return show_plan(ctx, &compiled, how.format);
     }
     // From here on a Ctrl-C takes back what was begun.
     let mut signals = Signals::catch()?;
-    let claim = claim(ctx, &context, &spec.name).await?;
-    let launched = match &compiled.cargo {
-        Some(cargo) => submit(ctx, &context, claim, &compiled, cargo, &mut signals).await,
-        None => launch(&context, claim, &compiled, &mut signals).await,
-    };
-    let (cluster, caught) = launched?;
+    let (cluster, caught) = place(ctx, &context, &compiled, &mut signals).await?;
     let starting = Starting { ctx, context: &context, cluster: &cluster, plan: &compiled.plan };
     match caught {
         Some(caught) => starting.interrupted(caught, &mut signals).await,
         None if how.no_wait => starting.leave(how).await,
         None => starting.wait(how, &mut signals).await,
+    }
+}
+
+/// Decides what the cluster is, and tells what a person may want to know of it.
+pub(super) async fn decide(ctx: &Ctx, context: &Context, spec: &ClusterSpec) -> Result<Compiled, Failure> {
+    let compiled = match prepare(context, spec) {
+        Err(PrepareError::NoFlink) if flink::agree_to_install(ctx, context).await? => prepare(context, spec)?,
+        other => other?,
+    };
+    compiled.notes.iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
+    Ok(compiled)
+}
+
+/// What an agent would be given, whole, unless another form is asked for.
+pub(super) fn show_plan(ctx: &Ctx, compiled: &Compiled, format: Option<Format>) -> Result<ExitCode, Failure> {
+    let view = PlanView { plan: compiled.plan.without_secrets(), settings: settings(&compiled.conf) };
+    print(&ctx.ui, &view, format.unwrap_or(Format::Json))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has an agent begin with the cluster, here or on YARN. A signal meanwhile is told: what was begun can be found.
+pub(super) async fn place(
+    ctx: &Ctx,
+    context: &Context,
+    compiled: &Compiled,
+    signals: &mut Signals,
+) -> Result<(Cluster, Option<Caught>), Failure> {
+    if let Some(found) = ha::check(context, compiled).await? {
+        found.notes.iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
+        ctx.ui.note(expected(&found, compiled.plan.wanted.job_managers));
+    }
+    let claim = claim(ctx, context, &compiled.plan.name).await?;
+    match &compiled.cargo {
+        Some(cargo) => submit(ctx, context, claim, compiled, cargo, signals).await,
+        None => launch(context, claim, compiled, signals).await,
     }
 }
 
@@ -126,7 +143,8 @@ async fn launch(
     compiled: &Compiled,
     signals: &mut Signals,
 ) -> Result<(Cluster, Option<Caught>), Failure> {
-    let mut launching = std::pin::pin!(launch::start(&context.agent, claim, &compiled.plan));
+    let mut launching =
+        std::pin::pin!(launch::start(&context.agent, claim, &compiled.plan, compiled.program.as_deref()));
     tokio::select! {
         cluster = &mut launching => Ok((cluster?, None)),
         // An agent half started could not be told to end.
@@ -198,11 +216,11 @@ fn exists(error: RegistryError) -> Failure {
 }
 
 /// A cluster whose agent runs.
-struct Starting<'a> {
-    ctx: &'a Ctx,
-    context: &'a Context,
-    cluster: &'a Cluster,
-    plan: &'a ClusterPlan,
+pub(super) struct Starting<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) context: &'a Context,
+    pub(super) cluster: &'a Cluster,
+    pub(super) plan: &'a ClusterPlan,
 }
 
 impl Starting<'_> {
@@ -266,7 +284,11 @@ impl Starting<'_> {
         failure
     }
 
-    async fn interrupted(&self, caught: Caught, signals: &mut Signals) -> Result<ExitCode, Failure> {
+    pub(super) async fn interrupted(
+        &self,
+        caught: Caught,
+        signals: &mut Signals,
+    ) -> Result<ExitCode, Failure> {
         let name = &self.cluster.name;
         self.ctx.ui.note(format_args!("interrupted: taking {name} down again (once more: at once)"));
         if self.roll_back(signals).await? {
@@ -277,7 +299,7 @@ impl Starting<'_> {
 
     /// Takes the cluster down; a signal meanwhile kills it and does not wait. Whether it is known to
     /// be gone.
-    async fn roll_back(&self, signals: &mut Signals) -> Result<bool, Failure> {
+    pub(super) async fn roll_back(&self, signals: &mut Signals) -> Result<bool, Failure> {
         tokio::select! {
             over = launch::roll_back(&self.context.agent, self.cluster) => over.map(|_| true).map_err(Failure::from),
             _ = signals.next() => {

@@ -179,6 +179,7 @@ async fn run_job(ctx: &Ctx, parsed: &Parsed) -> Result<ExitCode, Failure> {
         // Scripts expect Flink's lines and nothing else.
         no_output: true,
         cancel_on_interrupt: parsed.has("shutdownOnAttachedExit"),
+        ..RunArgs::default()
     };
     commands::run_job(ctx, args).await
 }

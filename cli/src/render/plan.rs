@@ -25,7 +25,7 @@ impl View for PlanView {
         let (plan, chosen) = (&self.plan, Chosen { plan: &self.plan, settings: &self.settings });
         let mut facts = vec![
             Fact::new("Name", plan.name.to_string()),
-            Fact::new("Kind", format!("{} on {}", kind(plan.kind), plan.provider)),
+            Fact::new("Kind", format!("{} on {}", kind(plan.kind()), plan.provider)),
         ];
         facts.extend(chosen.facts());
         facts.push(Fact::new("JobManagers", masters(plan.wanted.job_managers)));

@@ -141,6 +141,7 @@ pub(crate) mod tests {
                 list: vec![tm(0, Some(4712)), tm(1, None)],
             },
             slots: Slots { total: 4, free: 3 },
+            job: None,
             jobs: Jobs { running: 1, failed: 2, ..Jobs::default() },
             agent: Some(AgentStatus { host: "localhost".into(), pid: 4710 }),
             failovers: 1,

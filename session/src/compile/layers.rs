@@ -105,6 +105,11 @@ fn flags(inputs: &Inputs<'_>) -> FlinkConf {
         (QUORUM_KEY, "--zookeeper", quorum),
         (ClusterRoot::ID_KEY, "-z", spec.namespace.clone()),
         ("taskmanager.numberOfTaskSlots", "--slots", spec.slots.map(|n| n.to_string())),
+        (
+            "parallelism.default",
+            "-p",
+            spec.job.as_ref().and_then(|job| job.parallelism).map(|n| n.to_string()),
+        ),
         ("taskmanager.memory.process.size", "--tm-mem", spec.tm_memory.map(size)),
         ("jobmanager.memory.process.size", "--jm-mem", spec.jm_memory.map(size)),
         ("yarn.application.queue", "--queue", spec.queue.clone()),

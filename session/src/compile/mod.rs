@@ -3,6 +3,7 @@
 
 mod error;
 mod ha;
+mod job;
 mod jvm;
 mod layers;
 mod memory;
@@ -16,8 +17,8 @@ use kobel_conf::{
     settings::Settings,
 };
 use kobel_plan::{
-    API_VERSION, ClusterKind, ClusterPlan, FlinkHome, FlinkRole, HadoopPlan, JavaHome, ProviderKind,
-    RolePlan, Wanted,
+    API_VERSION, ClusterDir, ClusterPlan, FlinkHome, FlinkRole, HadoopPlan, JavaHome, ProviderKind, RolePlan,
+    Wanted,
 };
 
 use crate::{Env, spec::ClusterSpec, yarn::Cargo};
@@ -45,8 +46,8 @@ pub struct Inputs<'a> {
     pub java: JavaHome,
     /// What of Hadoop there is for it.
     pub hadoop: HadoopPlan,
-    /// Where logs go unless the configuration moves them.
-    pub log_dir: PathBuf,
+    /// The cluster's directory on this machine.
+    pub cluster_dir: ClusterDir,
     /// Where clusters with high availability keep their data unless the configuration moves them.
     pub ha_dir: PathBuf,
     /// The machine's memory in bytes, where workers are processes of it and it is known.
@@ -64,6 +65,8 @@ pub struct Compiled {
     pub conf: FlinkConf,
     /// How quickly Flink's parts notice each other's end, of a cluster with high availability.
     pub timings: Option<HaTimings>,
+    /// The program's jar on this machine, of a job that is to have a cluster of its own.
+    pub program: Option<PathBuf>,
     /// What goes to YARN's nodes with the plan, of a cluster there.
     pub cargo: Option<Cargo>,
 }
@@ -110,9 +113,14 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
     for (key, value, why) in OVERLAY {
         conf.set_default(key, value, Origin::Kobel(why));
     }
+    let job = job::plan(&inputs, &mut conf, &mut notes)?;
+    let task_managers = match job {
+        Some(_) => job::task_managers(&conf),
+        None => inputs.settings.task_managers.value,
+    };
     let wanted = Wanted {
         job_managers: inputs.spec.job_managers,
-        task_managers: inputs.spec.task_managers.unwrap_or(inputs.settings.task_managers.value),
+        task_managers: inputs.spec.task_managers.unwrap_or(task_managers),
     };
     intercept_exit(&mut conf, inputs.java.version, &mut notes);
     jvm::default_options(&mut conf, inputs.java.version);
@@ -133,7 +141,6 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
     let plan = ClusterPlan {
         api_version: API_VERSION.into(),
         name: inputs.spec.name.clone(),
-        kind: ClusterKind::Session,
         provider: inputs.spec.provider,
         log_dir: log_dir(&inputs, &conf),
         wanted,
@@ -150,9 +157,11 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
         flink: inputs.flink,
         java: inputs.java,
         ha,
+        job,
         yarn: None,
     };
-    Ok(Compiled { plan, notes, conf, timings, cargo: None })
+    let program = inputs.spec.job.as_ref().map(|job| job.jar.clone());
+    Ok(Compiled { plan, notes, conf, timings, program, cargo: None })
 }
 
 /// A program's main runs in the JobManager: its `System.exit` must not end the session. Flink stops
@@ -204,9 +213,9 @@ fn role_env(role: FlinkRole, env: Option<&Env>, conf: &FlinkConf) -> BTreeMap<St
 fn log_dir(inputs: &Inputs<'_>, conf: &FlinkConf) -> PathBuf {
     match inputs.env.get("FLINK_LOG_DIR").or_else(|| conf.get_str("env.log.dir")) {
         // YARN has a directory of its own for each container.
-        _ if inputs.spec.provider == ProviderKind::Yarn => inputs.log_dir.clone(),
+        _ if inputs.spec.provider == ProviderKind::Yarn => inputs.cluster_dir.logs(),
         Some(dir) if !dir.is_empty() => PathBuf::from(dir).join(inputs.spec.name.as_str()),
-        _ => inputs.log_dir.clone(),
+        _ => inputs.cluster_dir.logs(),
     }
 }
 

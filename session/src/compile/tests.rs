@@ -63,7 +63,7 @@ impl Case {
             flink: FlinkHome { home: "/flink".into(), version, class_path: Vec::new() },
             java: JavaHome { home: "/java".into(), version: 17 },
             hadoop: HadoopPlan::default(),
-            log_dir: "/state/log".into(),
+            cluster_dir: ClusterDir::new("/state"),
             ha_dir: "/state/ha".into(),
             machine_memory: self.machine,
         })

@@ -51,6 +51,7 @@ impl Place {
             notes: Vec::new(),
             conf: Default::default(),
             timings: Some(HaProfile::Standard.timings()),
+            program: None,
             cargo: None,
         };
         Self { _dir: dir, ctx, compiled }

@@ -69,7 +69,7 @@ impl Place {
             flink: self.flink(),
             java: JavaHome { home: "/java".into(), version: 17 },
             hadoop,
-            log_dir: "/log".into(),
+            cluster_dir: kobel_plan::ClusterDir::new("/state"),
             ha_dir: "/ha".into(),
             machine_memory: None,
         })

@@ -7,7 +7,7 @@ use kobel_flink::{
     FlinkRest, RestError,
     rest::{Failure, JobResult, JobState, TaskCounts},
 };
-use kobel_plan::JobId;
+use kobel_plan::{JobId, JobStatus};
 use tokio::time::{Instant, sleep};
 
 use super::{LEADERLESS, Target, Written, output::Output};
@@ -200,6 +200,12 @@ async fn tell_progress(rest: &FlinkRest, job: JobId, state: JobState, on_news: &
 }
 
 impl JobEnded {
+    /// The end of a job that had a cluster of its own; none as long as it is not over.
+    pub fn of(job: &JobStatus) -> Option<Self> {
+        let state = job.state.filter(|state| state.is_terminal())?;
+        Some(Self { job: job.id, state, net_runtime: job.runtime_ms, failure: job.failure.clone() })
+    }
+
     fn by(job: JobId, result: JobResult) -> Self {
         let JobResult { end, net_runtime, failure } = result;
         Self { job, state: end.into(), net_runtime: Some(net_runtime), failure }

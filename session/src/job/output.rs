@@ -51,6 +51,31 @@ impl Output {
         })
     }
 
+    /// Of a cluster that the job has for itself: all that is printed there is its own.
+    pub fn of_own_cluster(log_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            log_dir: log_dir.into(),
+            files: BTreeMap::new(),
+            before: None,
+            task_managers: BTreeSet::new(),
+            next_look: Instant::now(),
+            told_shared: false,
+            was_alone: true,
+        }
+    }
+
+    /// The lines that anybody printed since the last time.
+    pub fn poll_all(&mut self) -> Vec<String> {
+        self.read(|_| true)
+    }
+
+    /// The lines that are left when everybody is gone, a last one without its end too.
+    pub fn rest(mut self) -> Vec<String> {
+        let mut lines = self.poll_all();
+        lines.extend(self.files.values_mut().filter_map(Growing::rest));
+        lines
+    }
+
     /// The lines that `main` printed since the last time.
     pub fn poll_main(&mut self) -> Vec<String> {
         self.read(|source| matches!(source, Source::Worker(WorkerId { role: Role::JobManager, .. }, _)))
@@ -80,9 +105,7 @@ impl Output {
             let own = std::mem::take(&mut self.task_managers);
             self.files.retain(|file, _| is_task_manager(file.source).is_none_or(|name| own.contains(&name)));
         }
-        let mut lines = self.read(|_| true);
-        lines.extend(self.files.values_mut().filter_map(Growing::rest));
-        lines.into_iter().for_each(|line| on_news(News::Line(line)));
+        self.rest().into_iter().for_each(|line| on_news(News::Line(line)));
     }
 
     /// Whether no other job can have printed since the submit: none ran before it, and none but it

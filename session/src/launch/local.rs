@@ -1,6 +1,6 @@
 //! Starting an agent as a background process of this machine.
 
-use std::{fs::File, path::Path, process::Stdio, time::Duration};
+use std::{fs::File, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
 use kobel_conf::dirs::ensure_private;
 use kobel_plan::{ClusterName, ClusterPlan};
@@ -37,13 +37,23 @@ enum Said {
 
 /// Starts the agent of a new cluster and returns when it serves its socket. What fails before
 /// leaves a cluster that `kobel ps` shows as failed, with its logs.
-pub async fn start(agent: &Path, claim: Claim, plan: &ClusterPlan) -> Result<Cluster, LaunchError> {
+///
+/// A program that is to run in the cluster is copied to where the plan has it: the user's may change.
+pub async fn start(
+    agent: &Path,
+    claim: Claim,
+    plan: &ClusterPlan,
+    program: Option<&Path>,
+) -> Result<Cluster, LaunchError> {
     let file_error = |path: &Path| {
         let path = path.to_path_buf();
         move |source| LaunchError::File { path, source }
     };
     logs::rotate(&plan.log_dir).map_err(file_error(&plan.log_dir))?;
     ensure_private(&plan.log_dir).map_err(RegistryError::from)?;
+    if let (Some(job), Some(program)) = (&plan.job, program) {
+        copy(program, &job.jar).await.map_err(file_error(&job.jar))?;
+    }
     let json = serde_json::to_vec_pretty(plan)
         .map_err(|e| LaunchError::File { path: claim.dir.plan(), source: e.into() })?;
     fsx::write_whole(&claim.dir.plan(), &json).map_err(file_error(&claim.dir.plan()))?;
@@ -51,6 +61,16 @@ pub async fn start(agent: &Path, claim: Claim, plan: &ClusterPlan) -> Result<Clu
     let cluster = Cluster { name, dir };
     spawn(agent, &cluster, lock, &plan.log_dir).await?;
     Ok(cluster)
+}
+
+/// Copies a file where that holds up nobody; what there was is replaced.
+async fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let (from, to) = (from.to_path_buf(), to.to_path_buf());
+    let copied = tokio::task::spawn_blocking(move || {
+        std::fs::copy(&from, &to)?;
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600))
+    });
+    copied.await.map_err(std::io::Error::other)?
 }
 
 /// Makes sure that a cluster that is not over has an agent. One that died is started again, and takes

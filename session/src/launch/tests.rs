@@ -41,7 +41,7 @@ impl Scene {
     }
 
     async fn start(&self, script: &str) -> Result<Cluster, LaunchError> {
-        start(&self.agent(script), self.claim(), &self.plan()).await
+        start(&self.agent(script), self.claim(), &self.plan(), None).await
     }
 }
 
@@ -103,7 +103,7 @@ async fn the_agent_gets_nothing_of_the_shell_but_what_it_needs() {
 #[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let scene = Scene::new();
-    let error = start(Path::new("/nonexistent/kobel"), scene.claim(), &scene.plan()).await.unwrap_err();
+    let error = start(Path::new("/nonexistent/kobel"), scene.claim(), &scene.plan(), None).await.unwrap_err();
     assert!(matches!(error, LaunchError::Spawn { .. }), "{error}");
     assert!(!scene.registry.find(&Default::default()).unwrap().agent_lives().unwrap());
 }

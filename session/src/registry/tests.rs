@@ -2,8 +2,8 @@ use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
 
 use kobel_conf::{Explain, flink::Dialect};
 use kobel_plan::{
-    ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, JavaHome, PortChoice, ProviderKind,
-    RolePlan, Status, Wanted,
+    ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, JavaHome, PortChoice, ProviderKind, RolePlan, Status,
+    Wanted,
 };
 
 use super::*;
@@ -15,7 +15,6 @@ pub(crate) fn plan(log_dir: &Path) -> ClusterPlan {
     ClusterPlan {
         api_version: kobel_plan::API_VERSION.into(),
         name: ClusterName::default(),
-        kind: ClusterKind::Session,
         provider: ProviderKind::Local,
         flink: FlinkHome { home: "/flink".into(), version, class_path: Vec::new() },
         java: JavaHome { home: "/java".into(), version: 17 },
@@ -32,6 +31,7 @@ pub(crate) fn plan(log_dir: &Path) -> ClusterPlan {
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
         ha: None,
+        job: None,
         yarn: None,
     }
 }

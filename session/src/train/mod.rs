@@ -190,11 +190,12 @@ pub(crate) fn small(ctx: &Context, plan: &ClusterPlan) -> Option<ClusterPlan> {
         java: plan.java.clone(),
         // What stands behind Flink's jars is no matter of the archive.
         hadoop: HadoopPlan::default(),
-        log_dir: plan.log_dir.clone(),
+        cluster_dir: ctx.registry().dir(&plan.name),
         ha_dir: ctx.dirs.state.join("ha"),
         machine_memory: None,
     });
     let mut small = compiled.inspect_err(|error| tracing::warn!(%error, "no plan for a training")).ok()?.plan;
+    small.log_dir = plan.log_dir.clone();
     small.job_manager = trained(small.job_manager, &plan.job_manager);
     small.task_manager = trained(small.task_manager, &plan.task_manager);
     Some(small)

@@ -69,7 +69,7 @@ impl JobManager {
             "--add-opens=java.base/java.lang=ALL-UNNAMED".into(),
             "--add-opens=java.base/java.util=ALL-UNNAMED".into(),
             format!("-Dlog.file={}", main_log.display()),
-            format!("-Dlog4j.configurationFile={}", session_log::composite(&url(&users), &url(&own))),
+            format!("-Dlog4j.configurationFile={}", session_log::composite(&url(&users), &[url(&own)])),
             format!("-D{}={}", session_log::FILE_PROPERTY, sessions.display()),
             "-cp".into(),
             format!("{}/lib/*", flink.home.display()),

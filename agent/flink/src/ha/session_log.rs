@@ -42,11 +42,12 @@ logger.kobelsessions.level = INFO
 logger.kobelsessions.appenderRef.kobelsessions.ref = KobelSessions
 ";
 
-/// The value of `log4j.configurationFile` for the user's configuration with [`LOG4J`] beside it, both URLs or
-/// relative paths. log4j takes commas for separators and what follows a question mark for options.
-pub fn composite(user: &str, own: &str) -> String {
+/// The value of `log4j.configurationFile` for the user's configuration with kobel's own beside it, all of them URLs
+/// or relative paths. log4j takes commas for separators and what follows a question mark for options.
+pub fn composite(user: &str, own: &[String]) -> String {
     let plain = |place: &str| place.replace(',', "%2C").replace('?', "%3F");
-    format!("{},{}", plain(user), plain(own))
+    let places: Vec<_> = std::iter::once(plain(user)).chain(own.iter().map(|place| plain(place))).collect();
+    places.join(",")
 }
 
 /// What ZooKeeper's client says.
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn separators_in_the_users_path_are_none_of_log4js() {
         assert_eq!(
-            composite("file:///a,b/log4j.xml", "kobel.properties"),
+            composite("file:///a,b/log4j.xml", &["kobel.properties".into()]),
             "file:///a%2Cb/log4j.xml,kobel.properties"
         );
         assert!(LOG4J.contains(&format!("${{sys:{FILE_PROPERTY}}}")));

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use kobel_plan::{ClusterPlan, FlinkRole, Launch};
+use kobel_plan::{ClusterPlan, Launch, Role};
 use reqwest::Url;
 
-use super::{LaunchError, Worker, cds, conf::tmp_dir, ha, hadoop, text, tuning};
+use super::{LaunchError, Worker, cds, conf::tmp_dir, hadoop, program, text, told, tuning};
 
 /// From this version on the security manager must be allowed before Flink can install its own
 /// (`cluster.intercept-user-system-exit`), as `config.sh` does it; from [`WITHOUT_SECURITY_MANAGER`]
@@ -14,6 +14,11 @@ const SECURITY_MANAGER_OFF: u32 = 18;
 /// See [`SECURITY_MANAGER_OFF`].
 const WITHOUT_SECURITY_MANAGER: u32 = 24;
 
+/// Flink's entry point of a JobManager that takes jobs.
+const SESSION: &str = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint";
+/// Flink's entry point of a TaskManager.
+const TASK_MANAGER: &str = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner";
+
 /// The `java` to run.
 pub(super) fn program(plan: &ClusterPlan) -> Result<String, LaunchError> {
     Ok(text(&plan.java.home.join("bin/java"))?.into())
@@ -21,7 +26,7 @@ pub(super) fn program(plan: &ClusterPlan) -> Result<String, LaunchError> {
 
 /// Everything after `java`. What the user can override comes before the plan's arguments: of two
 /// equal JVM options the last one counts.
-pub(super) fn arguments(worker: &Worker<'_>, role: FlinkRole) -> Result<Vec<String>, LaunchError> {
+pub(super) fn arguments(worker: &Worker<'_>) -> Result<Vec<String>, LaunchError> {
     let mut args = vec![
         // Options of one Java version must not keep another from starting.
         "-XX:+IgnoreUnrecognizedVMOptions".to_string(),
@@ -36,19 +41,17 @@ pub(super) fn arguments(worker: &Worker<'_>, role: FlinkRole) -> Result<Vec<Stri
     args.extend(worker.role.jvm_args.iter().cloned());
     args.extend(logging(worker)?);
     args.extend(["-classpath".into(), class_path(worker.plan)?]);
-    args.push(main_class(role).into());
+    if worker.job().is_some() {
+        args.push(program::argument());
+        return Ok(args);
+    }
+    let is_master = worker.id.role == Role::JobManager;
+    args.push(if is_master { SESSION } else { TASK_MANAGER }.into());
     args.extend(["--configDir".into(), format!("{}/conf", Launch::WORKER_DIR)]);
-    if role == FlinkRole::JobManager {
+    if is_master {
         args.extend(["--executionMode", "cluster"].map(String::from));
     }
     Ok(args)
-}
-
-fn main_class(role: FlinkRole) -> &'static str {
-    match role {
-        FlinkRole::JobManager => "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
-        FlinkRole::TaskManager => "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
-    }
 }
 
 /// Log4j 1, Log4j 2 and Logback each by its own property, as Flink's scripts name them.
@@ -58,10 +61,10 @@ pub(super) fn logging(worker: &Worker<'_>) -> Result<Vec<String>, LaunchError> {
     let mut args = vec![
         format!("-Dlog.file={}/{}.log", Launch::LOG_DIR, worker.name()),
         format!("-Dlog4j.configuration={log4j}"),
-        format!("-Dlog4j.configurationFile={}", ha::log4j_files(worker, &log4j)),
+        format!("-Dlog4j.configurationFile={}", told::log4j_files(worker, &log4j)),
         format!("-Dlogback.configurationFile={logback}"),
     ];
-    args.extend(ha::session_log(worker));
+    args.extend(told::properties(worker));
     Ok(args)
 }
 

@@ -6,15 +6,17 @@ mod env;
 mod ha;
 mod hadoop;
 mod jvm;
+mod program;
 #[cfg(test)]
 mod tests;
+mod told;
 mod tuning;
 mod zookeeper;
 
 use kobel_conf::{Category, Explain, flink::ConfError};
 use kobel_plan::{
-    Attempt, ClusterPlan, DeputyPlan, FlinkRole, Launch, ProviderKind, Resources, Role, RolePlan, WorkerFile,
-    WorkerId, WorkerSpec,
+    Attempt, ClusterPlan, DeputyPlan, FlinkRole, JobPlan, Launch, ProviderKind, Resources, Role, RolePlan,
+    WorkerFile, WorkerId, WorkerSpec,
     yarn::{AGENT_BYTES, is_masters_own},
 };
 
@@ -43,6 +45,12 @@ pub enum LaunchError {
         /// Where it would stand: "an entry of a class path".
         place: &'static str,
     },
+    /// Something that no process can be given.
+    #[error("an argument of the program holds a zero byte, and {worker} cannot be given it")]
+    Argument {
+        /// Worker and attempt.
+        worker: String,
+    },
     /// A worker that the plan has no place for.
     #[error("the plan has no {worker}")]
     Unplanned {
@@ -68,7 +76,7 @@ impl Explain for LaunchError {
         match self {
             LaunchError::Path { .. } => Some("move it to a path of ordinary characters".into()),
             LaunchError::Conf { source, .. } => source.hint(),
-            LaunchError::Unplanned { .. } => None,
+            LaunchError::Unplanned { .. } | LaunchError::Argument { .. } => None,
         }
     }
 }
@@ -103,9 +111,10 @@ pub fn worker_spec(
     let contents = kobel_conf::flink::render(&conf::of_worker(&worker, peers), plan.dialect)
         .map_err(|source| LaunchError::Conf { worker: worker.name(), source })?;
     let conf = WorkerFile { path: format!("conf/{}", plan.dialect.file_name()), contents };
+    let program = worker.job().map(|job| program::file(&worker, job)).transpose()?;
     let launch = Launch {
         program: jvm::program(plan)?,
-        args: jvm::arguments(&worker, role)?,
+        args: jvm::arguments(&worker)?,
         env: env::of_worker(&worker, marker)?,
     };
     Ok(WorkerSpec {
@@ -113,7 +122,11 @@ pub fn worker_spec(
         attempt,
         resources: Resources { memory_bytes: memory(&worker), vcores: conf::vcores(&worker) },
         launch,
-        files: std::iter::once(conf).chain(ha::files(&worker)).chain(hadoop::files(plan)).collect(),
+        files: std::iter::once(conf)
+            .chain(program)
+            .chain(told::files(&worker))
+            .chain(hadoop::files(plan))
+            .collect(),
         deputy: DeputyPlan::of(plan, id),
     })
 }
@@ -143,6 +156,11 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn name(&self) -> String {
         self.id.attempt_name(self.attempt)
+    }
+
+    /// The job that it runs, if it is a JobManager of a per-job cluster.
+    fn job(&self) -> Option<&JobPlan> {
+        self.plan.job.as_ref().filter(|_| self.id.role == Role::JobManager)
     }
 
     /// Whether it is a JobManager that does not share the agent's container.

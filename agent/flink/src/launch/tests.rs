@@ -2,8 +2,7 @@ use std::{collections::BTreeMap, fs};
 
 use kobel_conf::flink::Dialect;
 use kobel_plan::{
-    ClusterKind, FlinkHome, FlinkVersion, FrontPlan, HaPlan, JavaHome, PortChoice, ProviderKind, Wanted,
-    ZooKeeper,
+    FlinkHome, FlinkVersion, FrontPlan, HaPlan, JavaHome, PortChoice, ProviderKind, Wanted, ZooKeeper,
 };
 
 use super::*;
@@ -27,7 +26,6 @@ fn plan() -> ClusterPlan {
     ClusterPlan {
         api_version: kobel_plan::API_VERSION.into(),
         name: "etl".parse().unwrap(),
-        kind: ClusterKind::Session,
         provider: ProviderKind::Local,
         flink: FlinkHome {
             home: "/opt/flink".into(),
@@ -56,6 +54,7 @@ fn plan() -> ClusterPlan {
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
         ha: None,
+        job: None,
         yarn: None,
     }
 }
@@ -323,4 +322,37 @@ fn only_a_standby_in_a_container_of_its_own_has_a_deputy() {
     for (plan, id) in [(&plan, WorkerId::jm(0)), (&plan, WorkerId::tm(1)), (&on_yarn, WorkerId::jm(1))] {
         assert_eq!(deputy(plan, id), None, "{id}");
     }
+}
+
+#[test]
+fn a_per_job_clusters_job_manager_runs_the_program_whose_arguments_are_not_on_its_command_line() {
+    let restore = kobel_plan::Restore {
+        path: "file:///s".into(),
+        claim_mode: Some(kobel_plan::ClaimMode::NoClaim),
+        allow_non_restored: true,
+    };
+    let job = JobPlan {
+        id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+        jar: "/state/etl/job/w.jar".into(),
+        class: Some("org.example.W".into()),
+        args: vec!["--password".into(), "secret".into()],
+        restore: Some(restore),
+    };
+    let plan = ClusterPlan { job: Some(job), ..plan() };
+    let spec = spec_of(&plan, WorkerId::jm(0));
+    assert_eq!(spec.launch.args.last().unwrap(), "@@KOBEL_WORKER_DIR@/conf/program.args");
+    assert!(!spec.launch.args.iter().any(|arg| arg.contains("secret")));
+    let file =
+        |path: &str| spec.files.iter().find(|file| file.path == path).map(|file| file.contents.as_str());
+    let args =
+        file("conf/program.args").unwrap().lines().map(|line| line.trim_matches('"')).collect::<Vec<_>>();
+    let expected = "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint --jars \
+                    local:///state/etl/job/w.jar --configDir @KOBEL_WORKER_DIR@/conf --job-id \
+                    0123456789abcdef0123456789abcdef --job-classname org.example.W --fromSavepoint file:///s -rm NO_CLAIM \
+                    --allowNonRestoredState -- --password secret";
+    assert_eq!(args.join(" "), expected);
+    assert!(file("conf/kobel-main.properties").is_some());
+    assert!(spec.launch.args.contains(&"-Dkobel.main.log=@KOBEL_LOG_DIR@/jm-0.1.main".into()));
+    let tm = spec_of(&plan, WorkerId::tm(0));
+    assert_eq!(tm.files.len(), 1);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kobel_plan::JobId;
+use kobel_plan::{JobId, JobState, job::Failure};
 use reqwest::Method;
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use super::{
     cause,
     error::{Call, RestError},
     transport::{FlinkRest, PROMPT},
-    types::{Failure, JobDetails, JobEnd, JobResult, JobState, JobSummary, Overview, TaskManager},
+    types::{JobDetails, JobEnd, JobResult, JobSummary, Overview, TaskManager},
 };
 
 impl FlinkRest {
@@ -141,7 +141,8 @@ impl From<ExecutionResultBody> for JobResult {
     }
 }
 
-fn failure(trace: String) -> Failure {
+/// A trace, and the line of it that says why.
+pub(crate) fn failure(trace: String) -> Failure {
     Failure { cause: cause::of_trace(&trace), trace }
 }
 

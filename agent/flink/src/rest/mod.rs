@@ -15,9 +15,11 @@ pub use error::{Call, Effect, RestError};
 pub use insight::{
     Checkpoint, CheckpointCounts, Checkpoints, JobException, LatestCheckpoints, RestoredCheckpoint,
 };
+pub(crate) use jobs::failure;
+pub use kobel_plan::{ClaimMode, JobState, job::Failure};
 pub use savepoints::{SavepointKind, SavepointState, TriggerId};
 pub use transport::FlinkRest;
 pub use types::{
-    ClaimMode, Failure, Jar, JarId, JobDetails, JobEnd, JobResult, JobState, JobSummary, Overview,
-    RunRequest, TaskCounts, TaskManager, Vertex,
+    Jar, JarId, JobDetails, JobEnd, JobResult, JobSummary, Overview, RunRequest, TaskCounts, TaskManager,
+    Vertex,
 };

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use kobel_plan::JobId;
+use kobel_plan::{JobId, job::Failure};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,6 @@ use super::{
     cause,
     error::{Call, RestError},
     transport::{FlinkRest, PROMPT},
-    types::Failure,
 };
 
 /// The id of an operation that was asked for (`TriggerId`): 32 hexadecimal digits.

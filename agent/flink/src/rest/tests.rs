@@ -10,9 +10,9 @@ use tokio::{
 use super::{
     error::{Call, Effect, RestError},
     transport::FlinkRest,
-    types::{ClaimMode, JarId, JobState, RunRequest},
+    types::{JarId, RunRequest},
 };
-use kobel_plan::JobId;
+use kobel_plan::{ClaimMode, JobId, JobState};
 
 const JOB: &str = "00112233445566778899aabbccddeeff";
 

@@ -2,7 +2,7 @@
 //! types hold for Flink 1.17 to 2.3 alike. Times are milliseconds since 1970, durations
 //! milliseconds; -1 stands for "not yet".
 
-use kobel_plan::JobId;
+use kobel_plan::{ClaimMode, JobId, JobState, job::Failure};
 use serde::{Deserialize, Serialize};
 
 /// `GET /overview`.
@@ -39,44 +39,6 @@ pub struct TaskManager {
     pub free_slots: u32,
     /// When the JobManager last heard from it.
     pub time_since_last_heartbeat: i64,
-}
-
-/// Where a job stands (`org.apache.flink.api.common.JobStatus`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum JobState {
-    /// Accepted; its JobMaster is being set up.
-    Initializing,
-    /// Accepted; nothing runs yet.
-    Created,
-    /// Runs.
-    Running,
-    /// A task failed, the others are being cancelled.
-    Failing,
-    /// Ended by a fault; terminal.
-    Failed,
-    /// Being cancelled.
-    Cancelling,
-    /// Cancelled; terminal.
-    Canceled,
-    /// Ended well; terminal.
-    Finished,
-    /// Being started again after a fault.
-    Restarting,
-    /// Left to another JobManager; terminal for this one only.
-    Suspended,
-    /// The requirements of its resources are being reconciled.
-    Reconciling,
-    /// A state of a Flink newer than this code.
-    #[serde(other)]
-    Other,
-}
-
-impl JobState {
-    /// Whether the job is over, everywhere (`JobStatus.isGloballyTerminalState`).
-    pub fn is_terminal(self) -> bool {
-        matches!(self, JobState::Failed | JobState::Canceled | JobState::Finished)
-    }
 }
 
 /// Tasks by state. A state that Flink did not name counts none.
@@ -247,15 +209,6 @@ pub struct JobResult {
     pub failure: Option<Failure>,
 }
 
-/// A Java exception, as a person reads it and as it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The line that says why.
-    pub cause: String,
-    /// The whole trace.
-    pub trace: String,
-}
-
 /// A jar that lies at the JobManager.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Jar {
@@ -271,18 +224,6 @@ pub struct Jar {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JarId(pub String);
-
-/// How a savepoint is taken over (`org.apache.flink.core.execution.RecoveryClaimMode`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ClaimMode {
-    /// The job owns it and deletes it when it is superseded.
-    Claim,
-    /// The job leaves it alone.
-    NoClaim,
-    /// The job builds on it and never deletes it; gone in Flink 2.
-    Legacy,
-}
 
 /// How a program is to be run: the body of `POST /jars/:id/run`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -22,8 +22,7 @@ use kobel_flink::{
 };
 use kobel_kit::{Flink, compile_job, example_jar};
 use kobel_plan::{
-    Attempt, ClusterKind, ClusterPlan, FrontPlan, JavaHome, JobId, PortChoice, ProviderKind, RolePlan,
-    Wanted, WorkerId,
+    Attempt, ClusterPlan, FrontPlan, JavaHome, JobId, PortChoice, ProviderKind, RolePlan, Wanted, WorkerId,
 };
 use process::Process;
 
@@ -105,7 +104,6 @@ fn plan(flink: &Flink, dialect: Dialect, logs: &Path) -> ClusterPlan {
     ClusterPlan {
         api_version: kobel_plan::API_VERSION.into(),
         name: "test".parse().unwrap(),
-        kind: ClusterKind::Session,
         provider: ProviderKind::Local,
         flink: inspect(&flink.home).unwrap(),
         java: java(),
@@ -125,6 +123,7 @@ fn plan(flink: &Flink, dialect: Dialect, logs: &Path) -> ClusterPlan {
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
         ha: None,
+        job: None,
         yarn: None,
     }
 }

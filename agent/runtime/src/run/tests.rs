@@ -1,5 +1,6 @@
 //! The whole agent over a scripted provider: what it asks for, what it tells, how it ends.
 
+mod job;
 mod returning;
 
 use std::time::Duration;

@@ -17,7 +17,7 @@ use crate::{
 /// How long a worker that is not wanted any more may take after SIGTERM: it may finish what it writes.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How long the others may take when one worker's failure ends the cluster.
-const GRACE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+pub(super) const GRACE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// When the provider refused something, it is asked again after this.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -26,7 +26,9 @@ impl Supervisor {
     pub(super) async fn act(&mut self) {
         let now = Instant::now();
         self.retry_at = self.retry_at.filter(|at| *at > now);
-        if self.record.ending.is_none() {
+        if self.is_job_over() {
+            self.end_without_master();
+        } else if self.record.ending.is_none() {
             match self.table.decide(self.record.wanted, now) {
                 Decision::Act(actions) => self.perform(actions).await,
                 Decision::End(End::CrashLoop { id, .. }) if self.lacks_storage().await => {
@@ -71,6 +73,9 @@ impl Supervisor {
     pub(super) async fn restart(&mut self, id: WorkerId) -> Result<(), Refusal> {
         if self.record.ending.is_some() {
             return Err(Refusal::Ending);
+        }
+        if id.role == Role::JobManager && self.plan.job.is_some() && self.plan.ha.is_none() {
+            return Err(Refusal::NotHighlyAvailable(id));
         }
         let worker = self.table.get(id).filter(|_| is_wanted(self.record.wanted, id));
         let Some(worker) = worker else { return Err(Refusal::NoSuchWorker(id)) };
@@ -152,6 +157,11 @@ impl Supervisor {
         let stopped = |reason: &str| Ending::new(EndKind::Stopped, reason, GRACE);
         match end {
             End::NoneWanted => stopped("scaled to nothing"),
+            // How it ended says nothing of its job.
+            End::JobManagerEnded if self.plan.job.is_some() => {
+                let reason = "the JobManager ended by itself before its job was over";
+                Ending::new(EndKind::Failed, reason, GRACE_AFTER_FAILURE)
+            }
             End::JobManagerEnded => stopped("the JobManager ended by itself"),
             End::CrashLoop { id, attempt, exit, times } => {
                 let name = id.attempt_name(attempt);

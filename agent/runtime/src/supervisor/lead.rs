@@ -248,7 +248,8 @@ impl Supervisor {
     /// Removes what high availability leaves of a cluster that ended well.
     pub(super) async fn clean_up_ha(&mut self, ending: &Ending) {
         let (Some(election), Some(ha)) = (&self.outputs.election, &self.plan.ha) else { return };
-        if ending.kind != EndKind::Stopped || ending.keep_ha || ha.keep {
+        let well = ending.kind == EndKind::Stopped || self.is_job_over();
+        if !well || ending.keep_ha || ha.keep {
             return;
         }
         for error in election.clean_up(&self.plan, ha, &self.dir).await {

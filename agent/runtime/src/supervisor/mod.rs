@@ -5,6 +5,7 @@ mod act;
 mod addresses;
 mod drill;
 mod fencing;
+mod job;
 mod lead;
 mod outage;
 mod tell;
@@ -19,8 +20,8 @@ use std::{
 use futures_util::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use kobel_plan::{
-    ClusterDir, ClusterEvent, ClusterPlan, EventKind, HaPlan, Phase, Role, Status, WorkerEvent, WorkerId,
-    api::StopRequest, yarn::is_masters_own,
+    ClusterDir, ClusterEvent, ClusterPlan, EventKind, HaPlan, JobStatus, Phase, Role, Status, WorkerEvent,
+    WorkerId, api::StopRequest, yarn::is_masters_own,
 };
 use kobel_provider::{Provider, Recovered};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,6 +30,7 @@ use self::{lead::Lead, outage::Outage};
 use crate::{
     election::{Election, News, Storage},
     handle::{Refusal, Request, scaled},
+    job::JobNews,
     observe::{Heard, Observation, Question},
     ports::Reservation,
     recall::{Note, PlanStamp},
@@ -52,6 +54,8 @@ pub(crate) struct Supervisor {
     timeline: Timeline,
     /// The living JobManager's last answer.
     observed: Option<Observation>,
+    /// What became of the cluster's job; none of a session.
+    job: Option<JobStatus>,
     /// Of the plan, for the workers to know whose they are.
     stamp: PlanStamp,
     /// Holds JobManagers' ports against other agents.
@@ -115,6 +119,8 @@ pub(crate) struct Inputs {
     pub(crate) heard: watch::Receiver<Heard>,
     /// What the servers are asked.
     pub(crate) requests: mpsc::Receiver<Request>,
+    /// What becomes of the job; nothing of a session.
+    pub(crate) jobs: Option<mpsc::Receiver<JobNews>>,
     /// What happens in ZooKeeper; nothing without high availability.
     pub(crate) elections: Option<mpsc::Receiver<News>>,
 }
@@ -140,6 +146,7 @@ impl Supervisor {
         // A former agent may have died over the end.
         let give_up_at = record.ending.as_ref().map(|ending| Instant::now() + ending.grace + GIVE_UP);
         let (observed, reserved, retry_at) = (None, BTreeMap::new(), None);
+        let job = record.status.job.clone();
         Self {
             plan,
             dir,
@@ -149,6 +156,7 @@ impl Supervisor {
             timeline,
             stamp,
             observed,
+            job,
             reserved,
             lead: Lead::default(),
             retry_at,
@@ -239,6 +247,7 @@ impl Supervisor {
                 }
                 Some(request) = inputs.requests.recv() => self.on_request(request).await,
                 Some(news) = next(&mut inputs.elections) => self.on_election(news).await,
+                Some(news) = next(&mut inputs.jobs) => self.on_job(news).await,
                 () = sleep_until(wake) => {}
             }
         }
@@ -266,6 +275,7 @@ impl Supervisor {
                 }
                 if event.id.role == Role::JobManager {
                     self.master_gone(event, told);
+                    self.job_is_lost(&name);
                 }
             }
         }
@@ -353,7 +363,7 @@ impl Supervisor {
     }
 }
 
-async fn next(news: &mut Option<mpsc::Receiver<News>>) -> Option<News> {
+async fn next<T>(news: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
     match news {
         Some(news) => news.recv().await,
         None => std::future::pending().await,

@@ -7,7 +7,10 @@ use kobel_conf::chain;
 use kobel_plan::{ClusterState, EventKind, Status, status::Slots};
 use kobel_provider::Outcome;
 
-use super::Supervisor;
+use super::{
+    Supervisor,
+    job::{counted, ended_with},
+};
 use crate::{
     observe::Question,
     record::{EndKind, Ending},
@@ -37,17 +40,25 @@ impl Supervisor {
             tracing::error!(workers = left.join(" "), "gave up waiting for workers to go");
         }
         let outcome = match ending.kind {
+            // What is stopped has not done what it was for.
+            EndKind::Stopped if self.plan.job.is_some() && !self.is_job_over() => Outcome::Killed,
             EndKind::Stopped => Outcome::Succeeded,
             EndKind::Killed => Outcome::Killed,
             EndKind::Failed => Outcome::Failed,
         };
+        let keep_ha = ending.keep_ha;
+        self.remove_program();
         self.clean_up_ha(&ending).await;
         if let Err(error) = self.provider.finish(outcome, &ending.reason).await {
             tracing::warn!(error = chain(&error), "the provider could not finish");
         }
         let mut status = Status { state: ending.state(), reason: Some(ending.reason), ..self.status() };
         (status.rest_url, status.agent) = (None, None);
+        status.job = status.job.map(|job| ended_with(job, status.state, keep_ha, status.reason.as_deref()));
         status.jobs.running = 0;
+        if let Some(state) = status.job.as_ref().and_then(|job| job.state) {
+            status.jobs = counted(state);
+        }
         self.tell(status).await;
     }
 
@@ -82,6 +93,7 @@ impl Supervisor {
             masters: standing::masters(&self.table, observed, self.record.leading_since),
             task_managers: standing::task_managers(wanted, &self.table, observed),
             slots: observed.map_or(Slots::default(), |observed| observed.slots),
+            job: self.job.clone(),
             jobs: observed.map_or(self.record.status.jobs, |observed| observed.jobs),
             ..self.record.status.clone()
         };

@@ -7,8 +7,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use kobel_conf::flink::Dialect;
 use kobel_plan::{
-    API_VERSION, ClusterKind, ClusterName, ClusterPlan, FlinkHome, FrontPlan, JavaHome, PortChoice,
-    ProviderKind, RolePlan, Wanted,
+    API_VERSION, ClusterName, ClusterPlan, FlinkHome, FrontPlan, JavaHome, PortChoice, ProviderKind,
+    RolePlan, Wanted,
 };
 
 pub(crate) use http::{call, call_unix};
@@ -49,7 +49,6 @@ pub(crate) fn plan(dir: &Path) -> ClusterPlan {
     ClusterPlan {
         api_version: API_VERSION.into(),
         name: ClusterName::default(),
-        kind: ClusterKind::Session,
         provider: ProviderKind::Local,
         flink: FlinkHome {
             home: "/nowhere/flink".into(),
@@ -70,6 +69,7 @@ pub(crate) fn plan(dir: &Path) -> ClusterPlan {
         rpc_address: "localhost".into(),
         rpc_port: PortChoice::Free,
         ha: None,
+        job: None,
         yarn: None,
     }
 }

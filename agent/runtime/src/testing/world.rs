@@ -11,8 +11,8 @@ use axum::{Json, Router, routing::get};
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
 use kobel_plan::{
-    Attempt, Death, Exit, Fault, Launch, Phase, ProviderKind, Resources, Role, WorkerEvent, WorkerId,
-    WorkerSpec,
+    Attempt, Death, Exit, Fault, JobId, JobState, Launch, Phase, ProviderKind, Resources, Role, WorkerEvent,
+    WorkerId, WorkerSpec,
 };
 use kobel_provider::{Outcome, Provider, ProviderError, Recovered};
 use serde_json::json;
@@ -32,6 +32,8 @@ struct Inner {
     finished: Option<Outcome>,
     doomed: Option<(WorkerId, Exit)>,
     stubborn: bool,
+    /// The job that the JobManager knows, and where it stands.
+    job: Option<(JobId, JobState)>,
 }
 
 /// A living worker.
@@ -60,6 +62,11 @@ impl World {
         inner.end(self, key, exit);
     }
 
+    /// From now on the JobManager knows this job.
+    pub(crate) fn job_is(&self, id: JobId, state: JobState) {
+        self.lock().job = Some((id, state));
+    }
+
     /// Names of the living attempts.
     pub(crate) fn live(&self) -> Vec<String> {
         self.lock().live.keys().map(|(id, attempt)| id.attempt_name(*attempt)).collect()
@@ -86,18 +93,40 @@ impl World {
 
     /// The JobManager's REST server, on the port that its configuration says.
     async fn serve(self, port: u16) {
-        let world = self.clone();
+        let (world, jobs, result) = (self.clone(), self.clone(), self.clone());
         let overview = json!({
             "taskmanagers": 0, "slots-total": 4, "slots-available": 3, "jobs-running": 1, "jobs-finished": 0,
             "jobs-cancelled": 0, "jobs-failed": 0, "flink-version": "1.20.5", "flink-commit": "x"
         });
         let routes = Router::new()
             .route("/overview", get(async move || Json(overview)))
-            .route("/jobs/overview", get(async || Json(json!({"jobs": []}))))
+            .route("/jobs/overview", get(async move || Json(jobs.jobs())))
+            .route("/jobs/{id}/execution-result", get(async move || Json(result.result())))
             .route("/taskmanagers", get(async move || Json(world.registered())))
             .route("/hello", get(async || "hello from Flink"));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         axum::serve(listener, routes).await.unwrap();
+    }
+
+    fn jobs(&self) -> serde_json::Value {
+        let job = |(id, state): (JobId, JobState)| json!({"jid": id, "name": "j", "state": state, "start-time": 1, "end-time": 2, "duration": 1, "tasks": {}});
+        json!({"jobs": self.lock().job.into_iter().map(job).collect::<Vec<_>>()})
+    }
+
+    fn result(&self) -> serde_json::Value {
+        let Some((id, state)) = self.lock().job.filter(|(_, state)| state.is_terminal()) else {
+            return json!({"status": {"id": "IN_PROGRESS"}});
+        };
+        let (status, failure) = match state {
+            JobState::Finished => ("SUCCEEDED", None),
+            JobState::Failed => {
+                ("FAILED", Some(json!({"class": "x", "stack-trace": "a.B: it broke\n\tat x"})))
+            }
+            _ => ("CANCELED", None),
+        };
+        let result =
+            json!({"id": id, "application-status": status, "net-runtime": 7, "failure-cause": failure});
+        json!({"status": {"id": "COMPLETED"}, "job-execution-result": result})
     }
 
     fn registered(&self) -> serde_json::Value {

@@ -1,4 +1,6 @@
-//! `kobel run`: a program's job in a session.
+//! `kobel run`: a program's job in a session, or in a cluster of its own.
+
+mod per_job;
 
 use std::{
     cell::RefCell,
@@ -11,7 +13,7 @@ use std::{
 };
 
 use kobel_conf::Category;
-use kobel_flink::rest::{ClaimMode as FlinkClaimMode, JobState};
+use kobel_flink::rest::{ClaimMode as FlinkClaimMode, JobState, TaskCounts};
 use kobel_plan::{ClusterName, JobId};
 use kobel_session::{
     job::{self, JobEnded, JobRequest, News, Outcome, Output, Stage, SubmitError, Target},
@@ -34,6 +36,13 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Submits the program and, unless detached, follows its job to the end.
 pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
+    if args.per_job {
+        return per_job::run(ctx, args).await;
+    }
+    if let Some(flag) = args.own.first_given() {
+        let what = format!("{flag} is for a cluster that the job has for itself");
+        return Err(Failure::new(Category::Usage, what).hint(format!("kobel run --per-job {flag} …")));
+    }
     let (cluster, target) = session(&ctx.session()?, args.cluster.as_ref()).await?;
     let attached = Attached { ui: &ctx.ui, cluster: &cluster, target: &target, progress: ctx.ui.progress() };
     let mut signals = Signals::catch()?;
@@ -80,11 +89,7 @@ fn request(args: &RunArgs, cluster: &Cluster) -> JobRequest {
         parallelism: args.parallelism,
         savepoint: args.from_savepoint.clone(),
         allow_non_restored: args.allow_non_restored_state,
-        claim_mode: args.claim_mode.map(|mode| match mode {
-            ClaimMode::Claim => FlinkClaimMode::Claim,
-            ClaimMode::NoClaim => FlinkClaimMode::NoClaim,
-            ClaimMode::Legacy => FlinkClaimMode::Legacy,
-        }),
+        claim_mode: args.claim_mode.map(claim_mode),
         kept_in: Some(cluster.dir.workers()),
     }
 }
@@ -151,12 +156,8 @@ impl Attached<'_> {
     async fn follow(&self, id: JobId, output: Option<Output>) -> Result<JobEnded, Failure> {
         let ended = job::follow(self.target, id, output, &mut |news| match news {
             News::Progress(now) => {
-                let tasks = now.tasks;
-                let state = state_name(now.state);
-                let (running, finished, total) = (tasks.running, tasks.finished, tasks.total());
-                self.progress.steps(finished.into(), total.into());
-                self.progress
-                    .now(format!("{state}: {running} running, {finished} finished of {total} tasks"));
+                self.progress.steps(now.tasks.finished.into(), now.tasks.total().into());
+                self.progress.now(progress_line(now.state, now.tasks));
             }
             News::Line(line) => self.line(&line),
             News::Shared => self.note("other jobs run on the same TaskManagers: some lines may be theirs"),
@@ -180,11 +181,7 @@ impl Attached<'_> {
             .why(cause)
             .hint("kobel run --per-job …   (there main runs beside its job and gets the result)"));
         }
-        ui.line("Program execution finished");
-        ui.line(format_args!("Job with JobID {} has finished.", ended.job));
-        if let Some(millis) = ended.net_runtime {
-            ui.line(format_args!("Job Runtime: {millis} ms"));
-        }
+        closing_lines(ui, ended);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -230,6 +227,28 @@ impl Attached<'_> {
 
     fn note(&self, line: &str) {
         self.progress.aside(|| self.ui.note(line));
+    }
+}
+
+/// What Flink's own client says of a job that has finished, word for word.
+fn closing_lines(ui: &Ui, ended: &JobEnded) {
+    ui.line("Program execution finished");
+    ui.line(format_args!("Job with JobID {} has finished.", ended.job));
+    if let Some(millis) = ended.net_runtime {
+        ui.line(format_args!("Job Runtime: {millis} ms"));
+    }
+}
+
+fn progress_line(state: JobState, tasks: TaskCounts) -> String {
+    let (running, finished, total) = (tasks.running, tasks.finished, tasks.total());
+    format!("{}: {running} running, {finished} finished of {total} tasks", state_name(state))
+}
+
+fn claim_mode(mode: ClaimMode) -> FlinkClaimMode {
+    match mode {
+        ClaimMode::Claim => FlinkClaimMode::Claim,
+        ClaimMode::NoClaim => FlinkClaimMode::NoClaim,
+        ClaimMode::Legacy => FlinkClaimMode::Legacy,
     }
 }
 

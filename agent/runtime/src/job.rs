@@ -1,0 +1,194 @@
+//! Watches the job of a per-job cluster from its first sight to its end, and to that of the `main` that runs beside
+//! it, and tells the supervisor.
+//!
+//! A JobManager of such a cluster is told to stay when its application is over (`execution.shutdown-on-application-finish`):
+//! it goes when what it knows has been written down here.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use kobel_flink::{
+    FlinkRest,
+    main_log::{self, Main},
+    rest::JobResult,
+};
+use kobel_plan::{JobId, JobState, JobStatus, job::Failure};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    election::{Master, Storage},
+    observe::{Question, Target},
+};
+
+/// Between two questions, the shortest time: a short job's end is seen as it happens.
+const SHORTEST: Duration = Duration::from_millis(25);
+/// And the longest.
+const LONGEST: Duration = Duration::from_secs(1);
+/// In between it is this part of the time that the job took so far.
+const PART: u32 = 20;
+/// How long an answer may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How long a job that is over may have no result.
+const NO_RESULT: Duration = Duration::from_secs(5);
+/// Where nobody tells of `main`, it has this long after its job to print what it collected.
+const UNTOLD: Duration = Duration::from_secs(1);
+/// Between two looks for the end of `main`.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// What there is to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JobNews {
+    /// It got here, and is not over.
+    State(JobState),
+    /// It is over; `main` may not be.
+    Over(JobStatus),
+    /// `main` is over, too. What it threw though its job had finished comes with it.
+    MainOver(Option<Failure>),
+}
+
+/// Whom to watch, and by what.
+#[derive(Debug)]
+pub(crate) struct JobWatch {
+    /// The job.
+    pub(crate) id: JobId,
+    /// Where JobManagers of this machine log.
+    pub(crate) log_dir: PathBuf,
+    /// With high availability, where Flink writes down how jobs ended.
+    pub(crate) storage: Option<Storage>,
+    /// Who leads.
+    pub(crate) asked: watch::Receiver<Question>,
+    /// Who is told.
+    pub(crate) news: mpsc::Sender<JobNews>,
+}
+
+impl JobWatch {
+    /// Watches until job and `main` are over, or nobody listens.
+    pub(crate) async fn run(mut self) {
+        let Some((over, master)) = self.job_over().await else { return };
+        // What else failed a program is told by its job.
+        let finished = over.state == Some(JobState::Finished);
+        if self.news.send(JobNews::Over(over)).await.is_err() {
+            return;
+        }
+        let failure = self.main_over(master).await.filter(|_| finished);
+        let _ = self.news.send(JobNews::MainOver(failure)).await;
+    }
+
+    /// Asks whoever leads until the job is over.
+    async fn job_over(&mut self) -> Option<(JobStatus, Master)> {
+        let (began, mut told) = (Instant::now(), None);
+        let mut asking: Option<(Target, FlinkRest)> = None;
+        loop {
+            let target = self.asked.borrow_and_update().target;
+            if asking.as_ref().map(|(target, _)| *target) != target {
+                asking = target.and_then(|target| Some((target, client(target)?)));
+            }
+            let Some((target, rest)) = &asking else {
+                self.asked.changed().await.ok()?;
+                continue;
+            };
+            match state(rest, self.id).await {
+                Some(state) if state.is_terminal() => {
+                    if let Some(over) = self.result(rest, state).await {
+                        return Some((over, target.of));
+                    }
+                }
+                Some(state) if told != Some(state) => {
+                    told = Some(state);
+                    self.news.send(JobNews::State(state)).await.ok()?;
+                }
+                // A leader that never knew it: it ended while another one led.
+                None if told.is_some() => {
+                    if let Some(result) = self.written().await {
+                        return Some((self.status(result), target.of));
+                    }
+                }
+                Some(_) | None => {}
+            }
+            if self.news.is_closed() {
+                return None;
+            }
+            sleep((began.elapsed() / PART).clamp(SHORTEST, LONGEST)).await;
+        }
+    }
+
+    /// What became of the job; none if that is not for certain yet. With high availability it is when Flink has written
+    /// it down: until then another leader may run the job again.
+    async fn result(&self, rest: &FlinkRest, state: JobState) -> Option<JobStatus> {
+        let deadline = Instant::now() + NO_RESULT;
+        loop {
+            let result = match self.storage {
+                Some(_) => self.written().await,
+                None => timeout(DEADLINE, rest.job_result(self.id)).await.ok()?.ok().flatten(),
+            };
+            match result {
+                Some(result) => return Some(self.explained(rest, self.status(result)).await),
+                None if self.storage.is_some() => return None,
+                None if Instant::now() >= deadline => {
+                    let over = JobStatus { id: self.id, state: Some(state), runtime_ms: None, failure: None };
+                    return Some(self.explained(rest, over).await);
+                }
+                None => sleep(LOOK).await,
+            }
+        }
+    }
+
+    async fn written(&self) -> Option<JobResult> {
+        let file = self.storage.as_ref()?.result(self.id).await;
+        file.inspect_err(|error| tracing::debug!(%error, "the job's result cannot be read"))
+            .ok()
+            .flatten()
+            .and_then(|file| JobResult::stored(&file))
+    }
+
+    fn status(&self, result: JobResult) -> JobStatus {
+        let JobResult { end, net_runtime, failure } = result;
+        JobStatus { id: self.id, state: Some(end.into()), runtime_ms: Some(net_runtime), failure }
+    }
+
+    /// A failed job's result may not say what failed it.
+    async fn explained(&self, rest: &FlinkRest, over: JobStatus) -> JobStatus {
+        if over.state != Some(JobState::Failed) || over.failure.is_some() {
+            return over;
+        }
+        let failure = timeout(DEADLINE, rest.job_failure(self.id)).await;
+        JobStatus { failure: failure.ok().and_then(Result::ok).flatten(), ..over }
+    }
+
+    /// Waits for the end of `main` in this JobManager, or of the JobManager.
+    async fn main_over(&mut self, (id, attempt): Master) -> Option<Failure> {
+        let file = self.log_dir.join(main_log::file_name(&id.attempt_name(attempt)));
+        let began = Instant::now();
+        loop {
+            match Main::read(&file) {
+                Ok(Main::Returned) => return None,
+                Ok(Main::Threw(failure)) => return Some(failure),
+                Ok(Main::Runs) => {}
+                Ok(Main::Untold) | Err(_) if began.elapsed() >= UNTOLD => return None,
+                Ok(Main::Untold) | Err(_) => {}
+            }
+            if self.asked.borrow().target.is_none_or(|target| target.of != (id, attempt)) {
+                return None;
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
+
+fn client(target: Target) -> Option<FlinkRest> {
+    FlinkRest::new(&format!("http://{}", target.rest))
+        .inspect_err(|error| tracing::error!(%error, "could not make a client for the JobManager"))
+        .ok()
+}
+
+/// Where the job stands; none while nobody knows it. Asked for by the list of jobs: asked for one that is not there yet,
+/// Flink logs an error.
+async fn state(rest: &FlinkRest, job: JobId) -> Option<JobState> {
+    let jobs = timeout(DEADLINE, rest.jobs()).await.ok()?.ok()?;
+    jobs.iter().find(|known| known.jid == job).map(|known| known.state)
+}

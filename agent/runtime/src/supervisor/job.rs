@@ -1,0 +1,137 @@
+//! The job of a per-job cluster: the cluster ends with it, and as it did.
+
+use std::time::Duration;
+
+use kobel_plan::{ClusterState, EventKind, JobState, JobStatus, job::Failure, status::Jobs};
+
+use super::{
+    Supervisor,
+    act::{GRACE, GRACE_AFTER_FAILURE},
+};
+use crate::{
+    job::JobNews,
+    record::{EndKind, Ending},
+};
+
+impl Supervisor {
+    /// What the watch of the job tells.
+    pub(super) async fn on_job(&mut self, news: JobNews) {
+        match news {
+            JobNews::State(state) => self.job_goes_on(state),
+            JobNews::Over(job) => self.job_is_over(job).await,
+            JobNews::MainOver(failure) => self.end_with_job(failure),
+        }
+    }
+
+    fn job_goes_on(&mut self, state: JobState) {
+        let Some(job) = &mut self.job else { return };
+        if !job.is_over() {
+            job.state = Some(state);
+            let message = format!("job {} is {state}", job.id);
+            self.event(EventKind::JobState, None, message);
+        }
+    }
+
+    /// Written down before anything else: from now on nothing may run it again.
+    async fn job_is_over(&mut self, over: JobStatus) {
+        if self.is_job_over() {
+            return;
+        }
+        let message = told(&over);
+        self.job = Some(over);
+        self.publish().await;
+        self.event(EventKind::JobEnded, None, message);
+    }
+
+    /// Ends a cluster whose job is over as the job ended. What `main` threw after a job that finished is a failure of
+    /// its program.
+    pub(super) fn end_with_job(&mut self, thrown: Option<Failure>) {
+        let Some(job) = self.job.clone().filter(JobStatus::is_over) else { return };
+        if self.record.ending.is_some() {
+            return;
+        }
+        let ending = |kind, reason: String, grace: Duration| Ending::new(kind, reason, grace);
+        self.end(match (job.state, thrown) {
+            (Some(JobState::Finished), None) => ending(EndKind::Stopped, told(&job), GRACE),
+            (Some(JobState::Finished), Some(thrown)) => {
+                let reason =
+                    format!("the program failed, though its job {} finished: {}", job.id, thrown.cause);
+                ending(EndKind::Failed, reason, GRACE_AFTER_FAILURE)
+            }
+            (Some(JobState::Canceled), _) => ending(EndKind::Killed, told(&job), GRACE),
+            _ => ending(EndKind::Failed, told(&job), GRACE_AFTER_FAILURE),
+        });
+    }
+
+    /// Nobody is left to tell of `main`.
+    pub(super) fn end_without_master(&mut self) {
+        if self.living_masters().is_empty() {
+            self.end_with_job(None);
+        }
+    }
+
+    /// Nothing runs the program again. In a container it goes with that.
+    pub(super) fn remove_program(&self) {
+        let Some(job) = self.plan.job.as_ref().filter(|job| job.jar.is_absolute()) else { return };
+        if let Err(error) = std::fs::remove_file(&job.jar) {
+            tracing::warn!(%error, jar = %job.jar.display(), "could not remove the program's jar");
+        }
+    }
+
+    /// Whether the cluster's job is over.
+    pub(super) fn is_job_over(&self) -> bool {
+        self.job.as_ref().is_some_and(JobStatus::is_over)
+    }
+
+    /// Without high availability nobody remembers a job whose JobManager is gone, and to run it from its beginning would
+    /// do twice what it had done.
+    pub(super) fn job_is_lost(&mut self, master: &str) {
+        let Some(job) = self.job.as_ref().filter(|job| job.state.is_some() && !job.is_over()) else {
+            return;
+        };
+        if self.plan.ha.is_some() || self.record.ending.is_some() {
+            return;
+        }
+        let reason = format!(
+            "job {} was lost with {master}: without high availability no other JobManager can go on with it",
+            job.id
+        );
+        self.end(Ending::new(EndKind::Failed, reason, GRACE_AFTER_FAILURE));
+    }
+}
+
+/// What a job is when its cluster is over: one that was not is over with it, unless another cluster may go on with it.
+pub(super) fn ended_with(
+    job: JobStatus,
+    cluster: ClusterState,
+    keep_ha: bool,
+    reason: Option<&str>,
+) -> JobStatus {
+    if job.is_over() {
+        return job;
+    }
+    let failure = || Failure { cause: reason.unwrap_or_default().into(), trace: String::new() };
+    match cluster {
+        ClusterState::Failed => JobStatus { state: Some(JobState::Failed), failure: Some(failure()), ..job },
+        _ if keep_ha => JobStatus { state: Some(JobState::Suspended), ..job },
+        _ => JobStatus { state: Some(JobState::Canceled), ..job },
+    }
+}
+
+/// The jobs of a cluster that had one.
+pub(super) fn counted(state: JobState) -> Jobs {
+    let none = Jobs::default();
+    match state {
+        JobState::Finished => Jobs { finished: 1, ..none },
+        JobState::Failed => Jobs { failed: 1, ..none },
+        JobState::Canceled => Jobs { canceled: 1, ..none },
+        _ => none,
+    }
+}
+
+/// How a job ended, in a line.
+fn told(job: &JobStatus) -> String {
+    let state = job.state.map(|state| state.to_string()).unwrap_or_default();
+    let cause = job.failure.as_ref().map(|failure| format!(": {}", failure.cause)).unwrap_or_default();
+    format!("job {} is {state}{cause}", job.id)
+}

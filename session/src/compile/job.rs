@@ -1,0 +1,65 @@
+//! What a per-job cluster is given beside what a session is.
+
+use kobel_conf::flink::{FlinkConf, Origin};
+use kobel_plan::{JobPlan, ProviderKind};
+
+use super::{CompileError, Inputs};
+
+/// What the JobManager needs so that its job's end can be read and written down: it stays when its application is
+/// over, a `main` that throws is a job that failed, and `main` can have its job's result. Key, value and why.
+const OWN: [(&str, &str, &str); 3] = [
+    (
+        "execution.shutdown-on-application-finish",
+        "false",
+        "the agent ends the cluster when it has the result",
+    ),
+    ("execution.submit-failed-job-on-application-error", "true", "a program that fails is a job that failed"),
+    ("execution.attached", "true", "a program may collect its job's results"),
+];
+/// Where Flink's fetcher would put a copy of the jar; its default is a directory of root's.
+const ARTIFACTS: (&str, &str) = ("user.artifacts.base-dir", "artifacts");
+/// Flink's keys of which the greater is how many slots a job takes, where its program says nothing else.
+const PARALLELISM: &str = "parallelism.default";
+const SLOTS: &str = "taskmanager.numberOfTaskSlots";
+/// The first Flink whose entry point takes a jar (`--jars`).
+const TAKES_JARS: (u32, u32) = (1, 19);
+
+/// The plan of the job, and its keys in the configuration.
+pub(super) fn plan(
+    inputs: &Inputs<'_>,
+    conf: &mut FlinkConf,
+    notes: &mut Vec<String>,
+) -> Result<Option<JobPlan>, CompileError> {
+    let Some(job) = &inputs.spec.job else { return Ok(None) };
+    let version = &inputs.flink.version;
+    if !version.at_least(TAKES_JARS.0, TAKES_JARS.1) {
+        return Err(CompileError::NoPerJob { version: version.clone() });
+    }
+    for (key, value, why) in OWN {
+        if let Some(entry) = conf.get(key).filter(|entry| entry.value != value) {
+            notes.push(format!("{key} ({}) is {value} for a job with its own cluster: {why}", entry.origin));
+        }
+        conf.set(key, value, Origin::Kobel(why));
+    }
+    let tmp = format!("{}/tmp/{}", kobel_plan::Launch::WORKER_DIR, ARTIFACTS.1);
+    conf.set_default(ARTIFACTS.0, &tmp, Origin::Kobel("with the JobManager's other files"));
+    let jar = match inputs.spec.provider {
+        // Beside the process, in each container that needs it.
+        ProviderKind::Yarn => JobPlan::JAR.into(),
+        ProviderKind::Local | ProviderKind::Hosts => inputs.cluster_dir.program(),
+    };
+    Ok(Some(JobPlan {
+        id: job.id,
+        jar,
+        class: job.class.clone(),
+        args: job.args.clone(),
+        restore: job.restore.clone(),
+    }))
+}
+
+/// How many TaskManagers a job of the configured parallelism takes, so that none has to be asked for when it runs.
+pub(super) fn task_managers(conf: &FlinkConf) -> u32 {
+    let number =
+        |key| conf.get_str(key).and_then(|value| value.trim().parse::<u32>().ok()).unwrap_or(1).max(1);
+    number(PARALLELISM).div_ceil(number(SLOTS))
+}
