@@ -9,6 +9,9 @@ use kobel_staging::{Cause, Deadlines, FileSystem, FsError, Hdfs, PlainFiles};
 /// Where Flink writes down how jobs ended, unless it is told otherwise by [`RESULTS_KEY`].
 const RESULTS: &str = "job-result-store";
 const RESULTS_KEY: &str = "job-result-store.storage-path";
+/// The same of applications, which Flink has from 2.3 on.
+const APPLICATIONS: &str = "application-result-store";
+const APPLICATIONS_KEY: &str = "application-result-store.storage-path";
 /// What a result's file ends with while what the job left is being removed, and after that.
 const SUFFIXES: [&str; 2] = ["_DIRTY.json", ".json"];
 /// A larger result is none: accumulators are in it.
@@ -41,6 +44,7 @@ struct Place {
 pub(crate) struct Storage {
     cluster: Place,
     results: Place,
+    applications: Place,
 }
 
 impl Storage {
@@ -49,11 +53,12 @@ impl Storage {
         let storage = Place::of(plan, &ha.storage_dir)?;
         // A slash would lead elsewhere.
         let id = ha.cluster_id.trim_matches('/');
-        let results = match plan.conf.get(RESULTS_KEY).filter(|path| !path.trim().is_empty()) {
-            Some(path) => Place::of(plan, path.trim())?,
-            None => storage.below(RESULTS).below(id),
+        let store = |key, name| match plan.conf.get(key).filter(|path| !path.trim().is_empty()) {
+            Some(path) => Place::of(plan, path.trim()),
+            None => Ok(storage.below(name).below(id)),
         };
-        Ok(Self { cluster: storage.below(id), results })
+        let results = store(RESULTS_KEY, RESULTS)?;
+        Ok(Self { cluster: storage.below(id), results, applications: store(APPLICATIONS_KEY, APPLICATIONS)? })
     }
 
     /// What Flink wrote down of a job's end, if it did.
@@ -80,7 +85,7 @@ impl Storage {
 
     /// Removes them all.
     pub(crate) async fn remove(&self) -> Result<(), FsError> {
-        for Place { files, path } in [&self.cluster, &self.results] {
+        for Place { files, path } in [&self.cluster, &self.results, &self.applications] {
             files.remove(path).await?;
         }
         Ok(())
@@ -90,10 +95,11 @@ impl Storage {
 /// Removes the empty directories around a cluster's files that are kobel's own: those below `own`.
 pub(super) fn remove_empty(ha: &HaPlan, own: &Path) {
     let Some(path) = ha.storage_dir.strip_prefix("file://").map(Path::new) else { return };
-    let results = path.join(RESULTS);
-    let around = results.ancestors().take_while(|dir| dir.starts_with(own) && *dir != own);
-    // One that is not empty, or not there, is no matter.
-    around.for_each(|dir| drop(std::fs::remove_dir(dir)));
+    for store in [path.join(APPLICATIONS), path.join(RESULTS)] {
+        let around = store.ancestors().take_while(|dir| dir.starts_with(own) && *dir != own);
+        // One that is not empty, or not there, is no matter.
+        around.for_each(|dir| drop(std::fs::remove_dir(dir)));
+    }
 }
 
 impl Place {
@@ -169,7 +175,13 @@ mod tests {
     #[tokio::test]
     async fn a_clusters_files_go_and_no_others() {
         let tmp = tempfile::tempdir().unwrap();
-        for file in ["a/x/blob", "b/blob", "job-result-store/a/1.json", "job-result-store/b/1.json"] {
+        for file in [
+            "a/x/blob",
+            "b/blob",
+            "job-result-store/a/1.json",
+            "job-result-store/b/1.json",
+            "application-result-store/a/1",
+        ] {
             let path = tmp.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
