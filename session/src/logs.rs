@@ -73,7 +73,12 @@ impl LogFile {
 
     /// Whether a log file could be called this, without a directory.
     pub(crate) fn is_name(name: &str) -> bool {
-        Self::parse(name.into()).is_some_and(|file| file.name() == name)
+        Self::stream_of_name(name).is_some()
+    }
+
+    /// What is in a log file that is called this, if one could be.
+    pub(crate) fn stream_of_name(name: &str) -> Option<Stream> {
+        Self::parse(name.into()).filter(|file| file.name() == name).map(|file| file.stream)
     }
 
     fn parse(path: PathBuf) -> Option<Self> {

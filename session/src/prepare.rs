@@ -190,7 +190,7 @@ fn prepare_for_yarn(
     let cargo = yarn::in_container(&mut compiled.plan, site);
     // Behind Hadoop's: an archive of classes fits a class path only from its beginning on.
     compiled.plan.hadoop.class_path.extend(class_path);
-    compiled.cargo = Some(Cargo { shipped, ..cargo });
+    compiled.cargo = Some(Cargo { shipped, program: compiled.program.clone(), ..cargo });
     Ok(compiled)
 }
 

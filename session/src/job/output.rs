@@ -66,7 +66,7 @@ impl Output {
 
     /// The lines that anybody printed since the last time.
     pub fn poll_all(&mut self) -> Vec<String> {
-        self.read(|_| true)
+        self.read(|source| matches!(source, Source::Worker(..)))
     }
 
     /// The lines that are left when everybody is gone, a last one without its end too.

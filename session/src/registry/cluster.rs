@@ -104,7 +104,15 @@ impl Cluster {
             }
             return Ok(());
         }
-        yarn::copy_logs(&self.dir, &application).await
+        yarn::copy_logs(&self.dir, &application, None).await
+    }
+
+    /// Brings here what the processes of a cluster on YARN have printed so far, and nothing else.
+    pub async fn fetch_output(&self) -> Result<(), LogsError> {
+        match Application::of(&self.dir)? {
+            Some(application) => yarn::copy_logs(&self.dir, &application, Some(logs::Stream::Out)).await,
+            None => Ok(()),
+        }
     }
 
     /// Removes what a cluster on YARN that is over left on HDFS: a master that was killed could not.

@@ -31,6 +31,8 @@ pub struct Cargo {
     pub conf_dir: PathBuf,
     /// What of the user's goes there too.
     pub shipped: Vec<Shipped>,
+    /// The program's jar, of a job that is to have a cluster of its own.
+    pub program: Option<PathBuf>,
     /// Where it goes.
     pub site: Site,
 }
@@ -57,7 +59,7 @@ pub(crate) fn in_container(plan: &mut ClusterPlan, site: Site) -> Cargo {
             role.env.entry(name.into()).or_insert_with(|| value.into());
         }
     }
-    Cargo { flink, conf_dir, shipped: Vec::new(), site }
+    Cargo { flink, conf_dir, shipped: Vec::new(), program: None, site }
 }
 
 fn lib() -> PathBuf {

@@ -60,7 +60,7 @@ impl Ending<'_> {
         if patient {
             // Of a master that is gone nobody hears its timeline any more.
             copy_events(self.cluster).await?;
-            if let Err(error) = copy_logs(&self.cluster.dir, self.application).await {
+            if let Err(error) = copy_logs(&self.cluster.dir, self.application, None).await {
                 tracing::info!(%error, "the logs of the last minutes are YARN's alone");
             }
         }

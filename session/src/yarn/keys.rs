@@ -239,6 +239,11 @@ impl Asked {
         Self { failures_validity_ms: self.failures_validity_ms.or(Some(VALIDITY_MS)), ..self }
     }
 
+    /// For a job that nobody remembers when its master is gone: a second attempt could only run it from its beginning.
+    pub(crate) fn only_once(self) -> Self {
+        Self { max_attempts: Some(1), ..self }
+    }
+
     /// The attempt with which YARN gives the application up, where failures count for ever. The cluster's own number is
     /// taken for YARN's default.
     pub(crate) fn last_attempt(&self) -> Option<u32> {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     fsx,
-    logs::LogFile,
+    logs::{LogFile, Stream},
     registry::{RegistryError, file_error},
 };
 
@@ -103,8 +103,12 @@ struct FileInfo {
     file_size: String,
 }
 
-/// Copies the logs of the containers that run.
-pub(crate) async fn copy_logs(dir: &ClusterDir, application: &Application) -> Result<(), LogsError> {
+/// Copies the logs of the containers that run, or those of their streams alone.
+pub(crate) async fn copy_logs(
+    dir: &ClusterDir,
+    application: &Application,
+    only: Option<Stream>,
+) -> Result<(), LogsError> {
     let manager = application.resource_manager()?;
     let Sighting::Seen(report) = manager.report(application.id).await? else { return Ok(()) };
     let Some(attempt) = report.attempt.filter(|_| !report.state.is_over()) else { return Ok(()) };
@@ -112,7 +116,8 @@ pub(crate) async fn copy_logs(dir: &ClusterDir, application: &Application) -> Re
     ensure_private(&dir.logs()).map_err(RegistryError::from)?;
     let http = reqwest::Client::builder().no_proxy().timeout(ANSWER).build();
     let http = http.map_err(|source| LogsError::Node { what: "anything".into(), source })?;
-    let nodes = containers.iter().map(|container| Node { http: &http, user: &application.user, container });
+    let user = &application.user;
+    let nodes = containers.iter().map(|container| Node { http: &http, user, container, only });
     try_join_all(nodes.map(async |node| node.copy(dir).await)).await.map(drop)
 }
 
@@ -121,6 +126,8 @@ struct Node<'a> {
     http: &'a reqwest::Client,
     user: &'a str,
     container: &'a ContainerInfo,
+    /// Of all streams, if none is named.
+    only: Option<Stream>,
 }
 
 impl Node<'_> {
@@ -130,7 +137,11 @@ impl Node<'_> {
             serde_json::from_slice(&listing).map_err(|_| self.not_yarn(&"the list of logs"))?;
         let files = listing.container_logs_info.container_log_info;
         // YARN's own files are no log of ours, and a name of ours is no path.
-        let ours = files.into_iter().filter(|file| LogFile::is_name(&file.file_name));
+        let wanted = |file: &FileInfo| {
+            let stream = LogFile::stream_of_name(&file.file_name);
+            stream.is_some() && self.only.is_none_or(|only| stream == Some(only))
+        };
+        let ours = files.into_iter().filter(wanted);
         stream::iter(ours.map(Ok))
             .try_for_each_concurrent(AT_ONCE, async |file| {
                 let size = file.file_size.parse().map_err(|_| self.not_yarn(&file.file_name))?;

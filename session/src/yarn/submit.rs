@@ -96,7 +96,11 @@ async fn submit(
     write_plan(claim, &plan)?;
     let site = &cargo.site;
     let asked = Asked::of(&compiled.conf, site.file_system())?;
-    let asked = if plan.ha.is_some() { asked.for_high_availability() } else { asked };
+    let asked = match (&plan.ha, &plan.job) {
+        (Some(_), _) => asked.for_high_availability(),
+        (None, Some(_)) => asked.only_once(),
+        (None, None) => asked,
+    };
     let managers = site.managers(ctx.settings.yarn_api.value);
     let manager = managers.open(&site.user)?;
     let new = manager.new_application().await?;
@@ -135,11 +139,11 @@ async fn submit(
         worker_files: BTreeMap::new(),
         archives: None,
     };
-    let directory = shipment.ship(ctx, &plan, &mut yarn).await?;
+    let (directory, program) = shipment.ship(ctx, &plan, &mut yarn).await?;
     plan.yarn = Some(yarn);
     name_in_zookeeper(&mut plan, &new.id.to_string());
     write_plan(claim, &plan)?;
-    let files = master_files(&application, &plan, &directory).await?;
+    let files = master_files(&application, &plan, &directory, program).await?;
     on_stage(Stage::Submitting);
     let submission = submission(&application, &plan, asked, files)?;
     manager.submit(&submission, DECISION).await?;

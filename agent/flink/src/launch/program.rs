@@ -42,9 +42,12 @@ pub(super) fn file(worker: &Worker<'_>, job: &JobPlan) -> Result<WorkerFile, Lau
     Ok(WorkerFile { path: FILE.into(), contents: lines(&args) })
 }
 
-/// The jar as Flink's fetcher takes one that it need not copy.
+/// The jar as Flink's fetcher takes one that it need not copy; one beside the process, in a container, it copies.
 fn jar(job: &JobPlan) -> Result<String, LaunchError> {
     let jar = text(&job.jar)?;
+    if job.jar.is_relative() {
+        return Ok(jar.into());
+    }
     // It is read as a URI.
     let escaped = jar.bytes().fold(String::new(), |mut url, byte| {
         match byte {
@@ -93,7 +96,6 @@ mod tests {
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
         let job = |jar: &str| JobPlan { id, jar: jar.into(), class: None, args: vec![], restore: None };
         assert_eq!(jar(&job("/a b/%41-é.jar")).unwrap(), "local:///a%20b/%2541-%C3%A9.jar");
-        let placed = format!("{}/j.jar", Launch::WORKER_DIR);
-        assert_eq!(jar(&job(&placed)).unwrap(), format!("local://{placed}"), "a placeholder stays one");
+        assert_eq!(jar(&job("program.jar")).unwrap(), "program.jar");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kobel_plan::{ClusterState, EventKind, JobState, JobStatus, job::Failure, status::Jobs};
+use kobel_plan::{EventKind, JobState, JobStatus, job::Failure, status::Jobs};
 
 use super::{
     Supervisor,
@@ -70,12 +70,22 @@ impl Supervisor {
         }
     }
 
-    /// Nothing runs the program again. In a container it goes with that.
-    pub(super) fn remove_program(&self) {
-        let Some(job) = self.plan.job.as_ref().filter(|job| job.jar.is_absolute()) else { return };
-        if let Err(error) = std::fs::remove_file(&job.jar) {
-            tracing::warn!(%error, jar = %job.jar.display(), "could not remove the program's jar");
+    /// The cluster is over, and with it its job, which nothing runs again: told before the provider keeps what is to be
+    /// known of it.
+    pub(super) async fn job_ends_with(&mut self, ending: &Ending) {
+        let (Some(plan), Some(job)) = (&self.plan.job, &self.job) else { return };
+        // In a container it goes with that.
+        if plan.jar.is_absolute()
+            && let Err(error) = std::fs::remove_file(&plan.jar)
+        {
+            tracing::warn!(%error, jar = %plan.jar.display(), "could not remove the program's jar");
         }
+        let over = ended_with(job.clone(), ending);
+        // Nobody is left to be asked.
+        self.observed = None;
+        self.record.status.jobs = over.state.map(counted).unwrap_or_default();
+        self.job = Some(over);
+        self.publish().await;
     }
 
     /// Whether the cluster's job is over.
@@ -101,25 +111,20 @@ impl Supervisor {
 }
 
 /// What a job is when its cluster is over: one that was not is over with it, unless another cluster may go on with it.
-pub(super) fn ended_with(
-    job: JobStatus,
-    cluster: ClusterState,
-    keep_ha: bool,
-    reason: Option<&str>,
-) -> JobStatus {
+fn ended_with(job: JobStatus, ending: &Ending) -> JobStatus {
     if job.is_over() {
         return job;
     }
-    let failure = || Failure { cause: reason.unwrap_or_default().into(), trace: String::new() };
-    match cluster {
-        ClusterState::Failed => JobStatus { state: Some(JobState::Failed), failure: Some(failure()), ..job },
-        _ if keep_ha => JobStatus { state: Some(JobState::Suspended), ..job },
+    let failure = || Failure { cause: ending.reason.clone(), trace: String::new() };
+    match ending.kind {
+        EndKind::Failed => JobStatus { state: Some(JobState::Failed), failure: Some(failure()), ..job },
+        _ if ending.keep_ha => JobStatus { state: Some(JobState::Suspended), ..job },
         _ => JobStatus { state: Some(JobState::Canceled), ..job },
     }
 }
 
 /// The jobs of a cluster that had one.
-pub(super) fn counted(state: JobState) -> Jobs {
+fn counted(state: JobState) -> Jobs {
     let none = Jobs::default();
     match state {
         JobState::Finished => Jobs { finished: 1, ..none },

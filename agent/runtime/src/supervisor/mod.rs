@@ -203,6 +203,9 @@ impl Supervisor {
         }
         self.fence_formers();
         self.note_formers();
+        if self.living_masters().is_empty() {
+            self.job_is_lost("its former agent's JobManager");
+        }
         self.publish().await;
     }
 

@@ -7,10 +7,7 @@ use kobel_conf::chain;
 use kobel_plan::{ClusterState, EventKind, Status, status::Slots};
 use kobel_provider::Outcome;
 
-use super::{
-    Supervisor,
-    job::{counted, ended_with},
-};
+use super::Supervisor;
 use crate::{
     observe::Question,
     record::{EndKind, Ending},
@@ -46,19 +43,14 @@ impl Supervisor {
             EndKind::Killed => Outcome::Killed,
             EndKind::Failed => Outcome::Failed,
         };
-        let keep_ha = ending.keep_ha;
-        self.remove_program();
         self.clean_up_ha(&ending).await;
+        self.job_ends_with(&ending).await;
         if let Err(error) = self.provider.finish(outcome, &ending.reason).await {
             tracing::warn!(error = chain(&error), "the provider could not finish");
         }
         let mut status = Status { state: ending.state(), reason: Some(ending.reason), ..self.status() };
         (status.rest_url, status.agent) = (None, None);
-        status.job = status.job.map(|job| ended_with(job, status.state, keep_ha, status.reason.as_deref()));
         status.jobs.running = 0;
-        if let Some(state) = status.job.as_ref().and_then(|job| job.state) {
-            status.jobs = counted(state);
-        }
         self.tell(status).await;
     }
 

@@ -25,9 +25,13 @@ use crate::{
     args::RunArgs,
     context::Ctx,
     failure::Failure,
-    ui::{Progress, Signals},
+    ui::{Caught, Progress, Signals},
 };
 
+/// Between two fetches of what is printed on other machines.
+const FETCH: Duration = Duration::from_secs(1);
+/// How long YARN may take to notice that a master has gone.
+const LEAVING: Duration = Duration::from_secs(10);
 /// Between two questions for the job's tasks.
 const DETAILS: Duration = Duration::from_secs(1);
 
@@ -46,7 +50,8 @@ pub(super) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
     if let Some(caught) = caught {
         return starting.interrupted(caught, &mut signals).await;
     }
-    let running = Running { ctx, cluster: &cluster, id, progress: ctx.ui.progress() };
+    let log_dir = &compiled.plan.log_dir;
+    let running = Running { ctx, cluster: &cluster, id, log_dir, progress: ctx.ui.progress() };
     let within = args.timeout.unwrap_or(context.settings.start_timeout.value);
     let begun = tokio::select! {
         begun = tokio::time::timeout(within, running.begun()) => begun,
@@ -103,11 +108,21 @@ fn name_of(jar: &str, id: JobId) -> ClusterName {
     name.parse().or_else(|_| format!("job-{}", &id[..8]).parse()).unwrap_or_default()
 }
 
+/// Why a job is not followed any more.
+enum Left {
+    /// Its cluster is over, and this is the last of it.
+    Over(Status),
+    /// A signal came.
+    Interrupted(Caught, Status),
+}
+
 /// A job in a cluster of its own.
 struct Running<'a> {
     ctx: &'a Ctx,
     cluster: &'a Cluster,
     id: JobId,
+    /// Where logs are, or are brought to, on this machine.
+    log_dir: &'a Path,
     progress: Progress,
 }
 
@@ -135,7 +150,7 @@ impl Running<'_> {
 
     /// What a person needs to find it again.
     fn left_running(self, status: Status) -> Result<ExitCode, Failure> {
-        let Running { ctx, cluster, id, progress } = &self;
+        let Running { ctx, cluster, id, progress, .. } = &self;
         let name = &cluster.name;
         if status.state.is_terminal() {
             return self.closing(&status);
@@ -152,21 +167,32 @@ impl Running<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Shows what is printed until the cluster is over.
+    /// Follows the job to its end.
     async fn attached(
         self,
         begun: Status,
         args: &RunArgs,
         signals: &mut Signals,
     ) -> Result<ExitCode, Failure> {
-        let mut output = (!args.no_output).then(|| Output::of_own_cluster(&begun.log_dir));
+        match self.follow(begun, args, signals).await? {
+            Left::Over(last) => self.closing(&last),
+            Left::Interrupted(caught, last) => {
+                self.interrupted(args, &last).await?;
+                Ok(caught.exit_code())
+            }
+        }
+    }
+
+    /// Shows what is printed until the cluster is over, or nobody wants to see it.
+    async fn follow(&self, begun: Status, args: &RunArgs, signals: &mut Signals) -> Result<Left, Failure> {
+        let mut output = (!args.no_output).then(|| Output::of_own_cluster(self.log_dir));
         let rest = begun.rest_url.as_deref().and_then(|url| FlinkRest::new(url).ok());
         let latest = RefCell::new(begun);
         let over = news::follow(self.cluster, |status| {
             latest.replace(status.clone());
             if status.state.is_terminal() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let mut over = std::pin::pin!(over);
+        let (mut over, mut fetching) = (std::pin::pin!(over), std::pin::pin!(self.fetch_output(args)));
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut details_at = Instant::now() + DETAILS;
@@ -180,16 +206,40 @@ impl Running<'_> {
                         self.tell_progress(rest, &latest).await;
                     }
                 }
-                caught = signals.next() => {
-                    let last = latest.borrow().clone();
-                    self.interrupted(args, &last).await?;
-                    return Ok(caught.exit_code());
-                }
+                () = &mut fetching => {}
+                caught = signals.next() => return Ok(Left::Interrupted(caught, latest.borrow().clone())),
             }
         }
+        self.fetch_the_rest().await;
         self.lines(output.map(Output::rest));
         let last = latest.borrow().clone();
-        self.closing(&last)
+        Ok(Left::Over(last))
+    }
+
+    /// What is printed on YARN's nodes is brought here again and again.
+    async fn fetch_output(&self, args: &RunArgs) {
+        if args.no_output || !self.cluster.is_on_yarn() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(FETCH).await;
+            if let Err(error) = self.cluster.fetch_output().await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "not all output was fetched");
+            }
+        }
+    }
+
+    /// What was printed last has been kept by the master, and is to be had when YARN knows that it has gone.
+    async fn fetch_the_rest(&self) {
+        let deadline = Instant::now() + LEAVING;
+        while self.cluster.status().await.is_ok_and(|status| !status.state.is_terminal())
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(LOOK).await;
+        }
+        if let Err(error) = self.cluster.fetch_logs().await {
+            self.note(&format!("some of what was printed may be missing: {error}"));
+        }
     }
 
     async fn tell_progress(&self, rest: &FlinkRest, latest: &RefCell<Status>) {
@@ -222,7 +272,7 @@ impl Running<'_> {
 
     /// How it all ended.
     fn closing(self, status: &Status) -> Result<ExitCode, Failure> {
-        let Running { ctx, cluster, id, progress } = self;
+        let Running { ctx, cluster, id, progress, .. } = self;
         drop(progress);
         let name = &cluster.name;
         let failed = |what: String| {

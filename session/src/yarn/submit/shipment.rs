@@ -8,7 +8,7 @@ use std::{
 
 use kobel_hadoop_rpc::yarn::{LocalResource, ResourceKind, UrlError, Visibility};
 use kobel_plan::{
-    ClusterPlan,
+    ClusterPlan, JobPlan,
     yarn::{RemoteFile, SharedWith, YarnPlan},
 };
 use kobel_staging::{Blob, BlobError, Digests, Directory, Source, Staged, Staging};
@@ -32,13 +32,14 @@ pub(super) struct Shipment<'a> {
 }
 
 impl Shipment<'_> {
-    /// Brings there what all containers need: the application's directory, and its files by link.
+    /// Brings there what all containers need: the application's directory, and its files by link. What only a
+    /// JobManager needs is returned with it: a program's jar.
     pub(super) async fn ship(
         &self,
         ctx: &Context,
         plan: &ClusterPlan,
         yarn: &mut YarnPlan,
-    ) -> Result<Directory, StartError> {
+    ) -> Result<(Directory, Option<RemoteFile>), StartError> {
         let app = self.application.app_id()?;
         let (flink, kobel) = self.blobs(ctx).await?;
         let archives = Wanted::of(ctx, plan, flink.digest, yarn);
@@ -50,18 +51,25 @@ impl Shipment<'_> {
         };
         let (links, files): (Vec<_>, Vec<_>) = self.cargo.files().into_iter().unzip();
         let shipped = self.shipped().await?;
+        let program: Vec<_> = self
+            .cargo
+            .program
+            .iter()
+            .map(|jar| (JobPlan::JAR.to_string(), Source::File(jar.clone())))
+            .collect();
         let archives = async {
             match archives {
                 Some(wanted) => wanted.look(&self.staging, &app, &directory).await.map(Some),
                 None => Ok(None),
             }
         };
-        let (flink, kobel, (files, staged), archives) = futures_util::future::try_join4(
+        let (flink, kobel, (files, staged, program), archives) = futures_util::future::try_join4(
             self.staging.ensure(&flink, &app, &progress),
             self.staging.ensure(&kobel, &app, &progress),
-            futures_util::future::try_join(
+            futures_util::future::try_join3(
                 directory.put_all(&files, &|_| ()),
                 directory.put_all(&shipped, &progress),
+                directory.put_all(&program, &progress),
             ),
             archives,
         )
@@ -75,9 +83,13 @@ impl Shipment<'_> {
             (FLINK.to_string(), RemoteFile { archive: true, ..of_everybody(&flink) }),
             (KOBEL.to_string(), of_everybody(&kobel)),
         ];
-        yarn.worker_files = shared.into_iter().chain(own).chain(users).collect();
+        let program = program.first().map(of_application);
+        // A standby has a container like a TaskManager's.
+        let everywhere = program.clone().filter(|_| plan.wanted.job_managers > 1);
+        let everywhere = everywhere.map(|file| (JobPlan::JAR.to_string(), file));
+        yarn.worker_files = shared.into_iter().chain(own).chain(users).chain(everywhere).collect();
         yarn.archives = archives;
-        Ok(directory)
+        Ok((directory, program))
     }
 
     /// What of the user's is uploaded, by its names there.
@@ -132,6 +144,7 @@ pub(super) async fn master_files(
     application: &Application,
     plan: &ClusterPlan,
     directory: &Directory,
+    program: Option<RemoteFile>,
 ) -> Result<BTreeMap<String, RemoteFile>, StartError> {
     let json = serde_json::to_vec(plan)
         .map_err(|source| RegistryError::Damaged { path: Path::new("plan.json").into(), source })?;
@@ -143,7 +156,8 @@ pub(super) async fn master_files(
     let own = own.iter().zip(&staged).map(|((name, _), staged)| (name.clone(), of_application(staged)));
     let workers = plan.yarn.iter().flat_map(|yarn| yarn.worker_files.clone());
     let archives = plan.yarn.iter().filter_map(|yarn| yarn.archives.as_ref()).flat_map(archives::for_master);
-    Ok(workers.chain(archives).chain(own).collect())
+    let program = program.map(|file| (JobPlan::JAR.to_string(), file));
+    Ok(workers.chain(archives).chain(own).chain(program).collect())
 }
 
 pub(super) fn local_resource(file: &RemoteFile) -> Result<LocalResource, UrlError> {
