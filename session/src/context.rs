@@ -32,12 +32,12 @@ impl Context {
         Registry::new(&self.dirs)
     }
 
-    /// The cluster of this name; the one started last, without a name. If it is not over and lost its
+    /// The cluster of this name; the session started last, without a name. If it is not over and lost its
     /// agent, it has one again, which took over its processes.
     pub async fn find(&self, name: Option<&ClusterName>) -> Result<Cluster, LaunchError> {
         let cluster = match name {
             Some(name) => self.look_for(name).await?,
-            None => self.registry().newest()?,
+            None => self.registry().newest_session()?,
         };
         revive(&self.agent, &cluster).await?;
         Ok(cluster)

@@ -92,14 +92,16 @@ impl Registry {
         Ok(self.list()?.into_iter().filter(is_it).max_by_key(started))
     }
 
-    /// The cluster that was started last and is not over; where all are over, the last of those.
-    pub fn newest(&self) -> Result<Cluster, RegistryError> {
+    /// The session that was started last and is not over; where all are over, the last of those.
+    pub fn newest_session(&self) -> Result<Cluster, RegistryError> {
+        let is_per_job = |cluster: &Cluster| cluster.plan().is_ok_and(|plan| plan.job.is_some());
         let age = |cluster: &Cluster| {
             let started = std::fs::metadata(cluster.dir.plan()).and_then(|m| m.modified());
             let over = cluster.remembered().is_ok_and(|s| s.state.is_terminal());
             (!over, started.unwrap_or(SystemTime::UNIX_EPOCH))
         };
-        self.list()?.into_iter().max_by_key(age).ok_or(RegistryError::NoCluster)
+        let sessions = self.list()?.into_iter().filter(|cluster| !is_per_job(cluster));
+        sessions.max_by_key(age).ok_or(RegistryError::NoSession)
     }
 
     /// Takes the name for a new cluster: its directory is there, locked, and empty but for the logs

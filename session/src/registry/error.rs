@@ -17,9 +17,9 @@ pub enum RegistryError {
         /// Those that exist.
         known: Vec<ClusterName>,
     },
-    /// No cluster exists at all.
-    #[error("there is no cluster")]
-    NoCluster,
+    /// No session exists at all.
+    #[error("there is no session")]
+    NoSession,
     /// The name is taken.
     #[error("cluster {name} exists already ({state})")]
     Exists {
@@ -68,7 +68,7 @@ pub enum RegistryError {
 impl Explain for RegistryError {
     fn category(&self) -> Category {
         match self {
-            RegistryError::NoSuchCluster { .. } | RegistryError::NoCluster => Category::NotFound,
+            RegistryError::NoSuchCluster { .. } | RegistryError::NoSession => Category::NotFound,
             RegistryError::Dirs(e) => e.category(),
             RegistryError::File { source, .. } if source.kind() != io::ErrorKind::PermissionDenied => {
                 Category::Environment
@@ -86,7 +86,7 @@ impl Explain for RegistryError {
                 format!("kobel ps   (known: {})", names.join(", "))
             }
             RegistryError::NoSuchCluster { name, .. } => format!("kobel start {name}"),
-            RegistryError::NoCluster => "kobel start".into(),
+            RegistryError::NoSession => "kobel start".into(),
             RegistryError::Exists { name, .. } => {
                 format!("kobel stop {name}   (or start another one: kobel start NAME)")
             }

@@ -115,10 +115,10 @@ async fn what_is_over_can_be_replaced_and_removed() {
 fn the_newest_is_a_living_one_before_a_dead_one() {
     let dir = tempfile::tempdir().unwrap();
     let registry = registry(&dir);
-    assert!(matches!(registry.newest(), Err(RegistryError::NoCluster)));
+    assert!(matches!(registry.newest_session(), Err(RegistryError::NoSession)));
     leave(&registry, "b", ClusterState::Ready);
     leave(&registry, "a", ClusterState::Stopped);
-    assert_eq!(registry.newest().unwrap().name, name("b"));
+    assert_eq!(registry.newest_session().unwrap().name, name("b"));
     let names: Vec<_> = registry.list().unwrap().into_iter().map(|c| c.name).collect();
     assert_eq!(names, [name("a"), name("b")]);
     let unknown = registry.find(&name("c")).unwrap_err();
