@@ -70,9 +70,7 @@ fn a_zookeeper_of_the_clusters_own_is_part_of_it() {
     assert_eq!(after["restUrl"], before["restUrl"]);
     assert_eq!(after["failovers"], 1);
 
-    println!("one leader at every instant, {} in turn", ha.had_one_leader_at_every_instant());
-    ha.lab.kobel(&["stop", "ha"]).ok();
-    ha.lab.no_process_left();
+    ha.stop_and_look_back();
     let left = fs::read_dir(ha.lab.path("state/ha")).map_or(0, Iterator::count);
     assert_eq!(left, 0, "ZooKeeper's data and Flink's files go");
 }

@@ -36,7 +36,5 @@ fn a_standby_takes_over_from_a_leader_that_is_killed() {
     let took = ha.hit("STOP", pid_of(&ha.leader()));
     println!("row 2: leader stopped (SIGSTOP): job RUNNING with a new checkpoint after {took:?}");
     ha.whole(2);
-    println!("one leader at every instant, {} in turn", ha.had_one_leader_at_every_instant());
-    ha.lab.kobel(&["stop", "ha"]).ok();
-    ha.lab.no_process_left();
+    ha.stop_and_look_back();
 }

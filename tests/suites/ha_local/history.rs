@@ -19,12 +19,21 @@ struct Reign {
 }
 
 impl Ha {
-    /// Looks back over all that has happened to this cluster; how often somebody became the leader. To be asked before
-    /// the cluster is stopped: a leader that goes in order hands over first, and has more to say.
-    pub(super) fn had_one_leader_at_every_instant(&self) -> usize {
-        let logs = self.job_manager_logs();
-        let mut reigns: Vec<_> = logs.iter().flat_map(|(name, log)| reigns(name, log)).collect();
-        reigns.sort();
+    /// Looks back over all that has happened to this cluster, and stops it: nobody becomes the leader over that.
+    #[track_caller]
+    pub(super) fn stop_and_look_back(&self) {
+        let count = self.had_one_leader_at_every_instant();
+        println!("one leader at every instant, {count} in turn");
+        self.lab.kobel(&["stop", "ha"]).ok();
+        self.lab.no_process_left();
+        let reigns = self.reigns();
+        assert_eq!(reigns.len(), count, "one led over the end: {reigns:#?}");
+    }
+
+    /// How often somebody became the leader. To be asked before the cluster is stopped: a leader that goes in order
+    /// hands over first, and has more to say.
+    fn had_one_leader_at_every_instant(&self) -> usize {
+        let (logs, reigns) = (self.job_manager_logs(), self.reigns());
         for pair in reigns.windows(2) {
             assert!(pair[0].to <= pair[1].from, "two led at once: {pair:#?}");
         }
@@ -35,6 +44,13 @@ impl Ha {
         }
         assert!(!reigns.is_empty() && !checkpoints.is_empty(), "nobody ever led");
         reigns.len()
+    }
+
+    fn reigns(&self) -> Vec<Reign> {
+        let logs = self.job_manager_logs();
+        let mut reigns: Vec<_> = logs.iter().flat_map(|(name, log)| reigns(name, log)).collect();
+        reigns.sort();
+        reigns
     }
 
     fn job_manager_logs(&self) -> Vec<(String, String)> {

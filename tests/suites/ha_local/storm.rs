@@ -27,9 +27,7 @@ fn a_cluster_stands_an_outage_of_zookeeper_and_a_storm_of_kills() {
     ha.whole(2);
     outage(&ha);
     storm(&ha);
-    println!("one leader at every instant, {} in turn", ha.had_one_leader_at_every_instant());
-    ha.lab.kobel(&["stop", "ha"]).ok();
-    ha.lab.no_process_left();
+    ha.stop_and_look_back();
 }
 
 /// Nobody knows who leads: nobody is killed, and the job goes on when ZooKeeper answers again. Flink's

@@ -9,6 +9,7 @@ use kobel_provider::last_words;
 
 use super::{GIVE_UP, Supervisor};
 use crate::{
+    election::Master,
     handle::Refusal,
     reconcile::{Action, Decision, End, Worker, is_wanted},
     record::{EndKind, Ending},
@@ -18,6 +19,9 @@ use crate::{
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How long the others may take when one worker's failure ends the cluster.
 pub(super) const GRACE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// So long everybody else waits, when the cluster ends, for JobManagers that stand by to be gone. YARN's nodes kill a
+/// quarter of a second after the first word (`yarn.nodemanager.sleep-delay-before-sigkill.ms`).
+const HEAD_START: Duration = Duration::from_millis(300);
 /// When the provider refused something, it is asked again after this.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -45,7 +49,9 @@ impl Supervisor {
     /// Ends the cluster: from now on workers are only let go.
     pub(super) fn end(&mut self, ending: Ending) {
         tracing::info!(kind = ?ending.kind, reason = ending.reason, "the cluster ends");
-        self.give_up_at = Some(Instant::now() + ending.grace + GIVE_UP);
+        let now = Instant::now();
+        self.give_up_at = Some(now + ending.grace + GIVE_UP);
+        self.head_start = Some(now + HEAD_START);
         self.record.ending = Some(ending);
     }
 
@@ -101,6 +107,11 @@ impl Supervisor {
     }
 
     async fn release_all(&mut self, grace: Duration) {
+        let standbys = self.standbys();
+        self.head_start = self.head_start.filter(|end| !standbys.is_empty() && Instant::now() < *end);
+        if self.head_start.is_some() {
+            return self.release_standbys(standbys).await;
+        }
         // ZooKeeper goes last: who leaves its election has something to tell it.
         let others = self.table.live().any(|(id, _)| id.role != Role::ZooKeeper);
         let may_go =
@@ -109,6 +120,16 @@ impl Supervisor {
         let staying: Vec<_> = staying.map(|(id, worker)| (id, worker.attempt)).collect();
         for (id, attempt) in staying {
             self.release(id, attempt, grace).await;
+        }
+    }
+
+    /// They have nothing to finish, and were the leader gone before them, one of them would take up its jobs for a
+    /// moment. What the killed leave in ZooKeeper is removed while the others go.
+    async fn release_standbys(&mut self, standbys: Vec<Master>) {
+        for (id, attempt) in standbys {
+            if self.table.get(id).is_some_and(Worker::stays) {
+                self.release(id, attempt, Duration::ZERO).await;
+            }
         }
     }
 

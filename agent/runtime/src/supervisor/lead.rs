@@ -102,6 +102,16 @@ impl Supervisor {
         Some(Target { of, rest: self.rest_server(of)? })
     }
 
+    /// The living JobManagers beside the one that is known to lead.
+    pub(super) fn standbys(&self) -> Vec<Master> {
+        let mut masters = self.living_masters();
+        match self.lead.named.filter(|leader| masters.contains(leader)) {
+            Some(leader) => masters.retain(|master| *master != leader),
+            None => masters.clear(),
+        }
+        masters
+    }
+
     /// What ZooKeeper tells.
     pub(super) async fn on_election(&mut self, news: News) {
         match news {

@@ -64,6 +64,8 @@ pub(crate) struct Supervisor {
     lead: Lead,
     /// When an action that the provider refused is to be tried again.
     retry_at: Option<Instant>,
+    /// When the cluster ends, until when the others leave before the leader does.
+    head_start: Option<Instant>,
     /// When the end is declared although workers were not seen to go.
     give_up_at: Option<Instant>,
     looks: Looks,
@@ -145,8 +147,8 @@ impl Supervisor {
         let (timeline, stamp) = (Timeline::new(&dir), PlanStamp::of(&dir));
         // A former agent may have died over the end.
         let give_up_at = record.ending.as_ref().map(|ending| Instant::now() + ending.grace + GIVE_UP);
-        let (observed, reserved, retry_at) = (None, BTreeMap::new(), None);
         let job = record.status.job.clone();
+        let (observed, reserved, retry_at, head_start) = (None, BTreeMap::new(), None, None);
         Self {
             plan,
             dir,
@@ -160,6 +162,7 @@ impl Supervisor {
             reserved,
             lead: Lead::default(),
             retry_at,
+            head_start,
             give_up_at,
             looks: Looks::default(),
             outputs,
@@ -357,7 +360,7 @@ impl Supervisor {
             Some(_) => self.give_up_at,
             None => self.table.next_wake(self.record.wanted),
         };
-        restart.into_iter().chain(self.retry_at).min()
+        restart.into_iter().chain(self.retry_at).chain(self.head_start).min()
     }
 
     fn event(&self, kind: EventKind, worker: Option<WorkerId>, message: String) {
