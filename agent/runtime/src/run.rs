@@ -28,7 +28,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     am::Keeper,
     control,
-    election::{Election, Storage},
+    election::{Coroner, Election, Storage},
     error::AgentError,
     front::{self, Front},
     handle::{self, Handle},
@@ -133,6 +133,8 @@ pub(crate) struct Extras {
     pub(crate) beside: Option<Beside>,
     /// Is told of what is to last.
     pub(crate) keeper: Option<Keeper>,
+    /// Knows how those before it ended.
+    pub(crate) coroner: Option<Arc<dyn Coroner>>,
 }
 
 /// Sets everything up, says so, and supervises.
@@ -140,7 +142,7 @@ pub(crate) async fn govern(
     plan: ClusterPlan,
     dir: ClusterDir,
     provider: Arc<dyn Provider>,
-    Extras { front, beside, keeper }: Extras,
+    Extras { front, beside, keeper, coroner }: Extras,
 ) -> Result<(), AgentError> {
     handle::check(plan.wanted, plan.ha.is_some())?;
     let recovered = provider.recover().await?;
@@ -186,7 +188,7 @@ pub(crate) async fn govern(
             None
         }
     });
-    let outputs = Outputs { status, upstream, questions, election, storage: storage.clone() };
+    let outputs = Outputs { status, upstream, questions, election, storage: storage.clone(), coroner };
     let jobs = plan.job.as_ref().map(|job| {
         let (news, jobs) = mpsc::channel(REQUESTS);
         let (log_dir, storage) = (plan.log_dir.clone(), storage.clone());

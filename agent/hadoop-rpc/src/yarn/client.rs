@@ -18,6 +18,7 @@ const REPORTS: Method = Method::new("getApplications", Repeat::Idempotent);
 const KILL: Method = Method::new("forceKillApplication", Repeat::Idempotent);
 // A repetition could fail the next attempt's start, were the id not named.
 const FAIL_ATTEMPT: Method = Method::new("failApplicationAttempt", Repeat::Idempotent);
+const ATTEMPT_REPORT: Method = Method::new("getApplicationAttemptReport", Repeat::Idempotent);
 const METRICS: Method = Method::new("getClusterMetrics", Repeat::Idempotent);
 const NODES: Method = Method::new("getClusterNodes", Repeat::Idempotent);
 const CONTAINERS: Method = Method::new("getContainers", Repeat::Idempotent);
@@ -114,6 +115,17 @@ impl ResourceManager {
     pub async fn fail_attempt(&self, attempt: AttemptId) -> Result<(), ClientError> {
         let request = pb::FailAttemptRequest { attempt: Some(attempt.into()) };
         self.call::<_, pb::FailAttemptResponse>(&FAIL_ATTEMPT, &request).await.map(drop)
+    }
+
+    /// What the ResourceManager says of an attempt. [`ContainerExit::of_master`](super::ContainerExit::of_master) reads it.
+    pub async fn attempt_diagnostics(&self, attempt: AttemptId) -> Result<String, ClientError> {
+        let request = pb::AttemptReportRequest { attempt: Some(attempt.into()) };
+        let answer: pb::AttemptReportResponse = self.call(&ATTEMPT_REPORT, &request).await?;
+        let report = answer.report.ok_or(Malformed("report"))?;
+        if convert::attempt(report.id)? != attempt {
+            return Err(Malformed("attempt").into());
+        }
+        Ok(report.diagnostics.unwrap_or_default())
     }
 
     /// How many nodes there are.

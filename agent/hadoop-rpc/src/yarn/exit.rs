@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use super::AttemptId;
+
+/// What a ResourceManager that was started anew puts before what it had noted, without so much as a blank
+/// (`RMAppAttemptImpl`).
+const RECOVERED: &str = "Attempt recovered after RM restart";
+
 /// How a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContainerExit {
@@ -83,6 +89,18 @@ impl ContainerExit {
         }
     }
 
+    /// How the container of this attempt's master ended, by what the ResourceManager says of the attempt; none if that
+    /// tells of another end: the attempt was failed by somebody, went silent or never came to run.
+    ///
+    /// The ResourceManager's words begin so (`RMAppAttemptImpl`). Where they were cut, the beginning is what is missing.
+    pub fn of_master(attempt: AttemptId, diagnostics: &str) -> Option<Self> {
+        let words = diagnostics.trim_start_matches(RECOVERED);
+        let rest = words.strip_prefix("AM Container for ")?.strip_prefix(&attempt.to_string())?;
+        let line = rest.strip_prefix(" exited with ")?.lines().next()?;
+        let status = line.trim_start().strip_prefix("exitCode: ")?.trim_end();
+        status.parse().ok().map(Self::from_status)
+    }
+
     /// Whether a live NodeManager has seen the process end. The others come from the ResourceManager
     /// alone, and the process may still be running somewhere.
     pub fn seen_by_the_node(self) -> bool {
@@ -149,7 +167,49 @@ mod tests {
         }
     }
 
+    fn attempt(number: i32) -> AttemptId {
+        format!("appattempt_1_0001_{number:06}").parse().unwrap()
+    }
+
+    #[test]
+    fn of_an_attempt_only_the_words_on_its_own_masters_exit_are_read() {
+        let exited = |status: &str| {
+            format!(
+                "AM Container for appattempt_1_0001_000001 exited with  exitCode: {status}\nFailing this \
+                 attempt.Diagnostics: [2026-11-22 01:00:00.000]Container killed on request. Exit code is 137\n"
+            )
+        };
+        let none = [
+            "",
+            "N/A",
+            "ApplicationMaster for attempt appattempt_1_0001_000001 timed out",
+            "Attempt failed by user.Exit code is 137",
+            "Diagnostic messages truncated, showing last 65536 chars out of 65600:\nAM Container for \
+             appattempt_1_0001_000001 exited with  exitCode: 137",
+            "AM Container for appattempt_1_0001_0000011 exited with  exitCode: 137",
+            "AM Container for appattempt_1_0001_000001 exited with  exitCode:",
+            "AM Container for appattempt_1_0001_000001 exited with ",
+        ];
+        let mut table: Vec<_> = none.map(|text| (text.to_string(), None)).into();
+        let statuses =
+            [("137", 137), ("0", 0), ("154", 154), ("-100", -100), ("-106", -106), ("-1000", -1000)];
+        table.extend(statuses.map(|(text, status)| (exited(text), Some(ContainerExit::from_status(status)))));
+        table.extend(["13 7", "x", "1e2", "99999999999", ""].map(|text| (exited(text), None)));
+        for (text, exit) in table {
+            assert_eq!(ContainerExit::of_master(attempt(1), &text), exit, "{text}");
+        }
+        assert_eq!(ContainerExit::of_master(attempt(2), &exited("137")), None, "another attempt");
+        let recovered = format!("{RECOVERED}{RECOVERED}{}", exited("137"));
+        assert_eq!(ContainerExit::of_master(attempt(1), &recovered), Some(ContainerExit::Code(137)));
+    }
+
     proptest! {
+        #[test]
+        fn any_text_is_an_exit_or_none(text in "(AM Container for |appattempt_1_0001_000001| exited with |exitCode: |-?[0-9]{1,12}|.){0,8}") {
+            let exit = ContainerExit::of_master(attempt(1), &text);
+            prop_assert!(exit.is_none_or(|exit| text.contains(&exit.status().to_string())));
+        }
+
         #[test]
         fn every_status_round_trips(status: i32) {
             prop_assert_eq!(ContainerExit::from_status(status).status(), status);

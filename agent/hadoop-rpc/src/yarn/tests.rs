@@ -266,6 +266,23 @@ async fn an_attempt_is_failed_by_its_id_and_asked_for_again_when_the_answer_is_l
 }
 
 #[tokio::test]
+async fn an_attempts_diagnostics_are_those_of_that_attempt() {
+    let (attempt, told) = (id(1).attempt, "AM Container for it exited");
+    let report = |number| {
+        let id = pb::ApplicationAttemptId { attempt_id: Some(number), ..attempt.into() };
+        let report = pb::AttemptReport { id: Some(id), diagnostics: Some(told.into()) };
+        Reply::message(&pb::AttemptReportResponse { report: Some(report) })
+    };
+    let rm = Peer::that([report(attempt.number), report(attempt.number + 1)]).await;
+    let client = rm.client();
+    assert_eq!(client.attempt_diagnostics(attempt).await.unwrap(), told);
+    let sent = rm.requests::<pb::AttemptReportRequest>("getApplicationAttemptReport");
+    assert_eq!(sent, [pb::AttemptReportRequest { attempt: Some(attempt.into()) }]);
+    let error = client.attempt_diagnostics(attempt).await.unwrap_err();
+    assert!(matches!(error, ClientError::Malformed(_)), "{error}");
+}
+
+#[tokio::test]
 async fn a_report_names_the_attempt_its_master_and_what_that_said_last() {
     let attempt = |number| pb::ApplicationAttemptId { attempt_id: Some(number), ..id(1).attempt.into() };
     let report = pb::Report {

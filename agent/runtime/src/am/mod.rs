@@ -9,6 +9,7 @@
 mod archives;
 mod courier;
 mod history;
+mod inquest;
 mod memory;
 mod node;
 mod training;
@@ -37,6 +38,7 @@ use self::{
     archives::Training,
     courier::{HdfsCourier, local_resource},
     history::History,
+    inquest::coroner,
     node::Node,
     training::application,
 };
@@ -137,9 +139,10 @@ async fn serve(mut plan: ClusterPlan, dir: ClusterDir, node: Node) -> Result<(),
         pace: pace(&yarn, &plan.conf),
         node_label: plan.conf.get("yarn.taskmanager.node-label").filter(|label| !label.is_empty()).cloned(),
     };
+    let coroner = coroner(&plan, &yarn, node.attempt);
     let provider = YarnProvider::open(master, masters).await?;
     let beside = training.map(|training| beside(training, provider.clone()));
-    let extras = Extras { front: Some(front), beside, keeper: Some(keeper) };
+    let extras = Extras { front: Some(front), beside, keeper: Some(keeper), coroner };
     tokio::select! {
         governed = govern(plan, dir, provider, extras) => governed?,
         () = kobel_provider::evicted(&node.dir) => {

@@ -25,7 +25,7 @@ use tokio::{
     time::sleep,
 };
 
-pub(crate) use former::Former;
+pub(crate) use former::{Coroner, Former};
 pub(crate) use obituary::{Obituary, rest_address};
 pub(crate) use storage::{Storage, StorageError};
 
@@ -113,10 +113,10 @@ impl Election {
     }
 
     /// The same of a former agent's JobManager, should it be gone.
-    pub(crate) fn fence_former(&self, former: Former, obituary: Obituary) {
+    pub(crate) fn fence_former(&self, former: Former, coroner: Option<Arc<dyn Coroner>>, obituary: Obituary) {
         let (place, news) = (self.place.clone(), self.news.clone());
         tokio::spawn(async move {
-            let death = former.death(FENCE_DEADLINE).await;
+            let death = former.death(FENCE_DEADLINE, coroner.as_deref()).await;
             bury(place, news, Obituary { death, ..obituary }).await;
         });
     }

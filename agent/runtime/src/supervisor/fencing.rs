@@ -56,11 +56,12 @@ impl Supervisor {
     fn as_former(&self, master: Master) -> Option<Former> {
         let pid = self.table.get(master.0)?.place()?.pid?;
         let rest = self.rest_address(master)?;
-        let former = Former::of(master, pid, rest, &self.plan.log_dir);
-        former.unwrap_or_else(|error| {
+        let container = self.outputs.coroner.as_ref().map(|coroner| coroner.here());
+        let former = Former::of(master, pid, rest, &self.plan.log_dir).unwrap_or_else(|error| {
             tracing::warn!(%error, "a next agent will not know its sessions");
             None
-        })
+        });
+        former.map(|former| former.in_container(container))
     }
 
     /// The JobManagers of a former agent that are gone: nobody saw them die, and nobody has fenced them. One that only
@@ -79,7 +80,7 @@ impl Supervisor {
                 alive: alive.clone(),
                 alive_logs: self.plan.log_dir.clone(),
             };
-            election.fence_former(former.clone(), obituary);
+            election.fence_former(former.clone(), self.outputs.coroner.clone(), obituary);
         }
     }
 

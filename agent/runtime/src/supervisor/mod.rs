@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{lead::Lead, outage::Outage};
 use crate::{
-    election::{Election, News, Storage},
+    election::{Coroner, Election, News, Storage},
     handle::{Refusal, Request, scaled},
     job::JobNews,
     observe::{Heard, Observation, Question},
@@ -64,7 +64,7 @@ pub(crate) struct Supervisor {
     lead: Lead,
     /// When an action that the provider refused is to be tried again.
     retry_at: Option<Instant>,
-    /// When the cluster ends, until when the others leave before the leader does.
+    /// When the cluster ends: until when the others wait for those to be gone that stand by.
     head_start: Option<Instant>,
     /// When the end is declared although workers were not seen to go.
     give_up_at: Option<Instant>,
@@ -111,6 +111,8 @@ pub(crate) struct Outputs {
     pub(crate) election: Option<Election>,
     /// With high availability, Flink's files.
     pub(crate) storage: Option<Storage>,
+    /// Who knows how masters ended on other machines.
+    pub(crate) coroner: Option<Arc<dyn Coroner>>,
 }
 
 /// What the supervisor hears.
