@@ -19,6 +19,8 @@ pub struct ClusterSpec {
     pub job_managers: u32,
     /// Pinned TaskManagers: `--tm`.
     pub task_managers: Option<u32>,
+    /// TaskManagers that there may be when jobs need more: `--max-tm`.
+    pub max_task_managers: Option<u32>,
     /// Slots of a TaskManager: `--slots`.
     pub slots: Option<NonZeroU32>,
     /// Memory of a TaskManager's process in bytes: `--tm-mem`.
@@ -56,6 +58,7 @@ impl ClusterSpec {
             flink: FlinkChoice::Default,
             job_managers: 1,
             task_managers: None,
+            max_task_managers: None,
             slots: None,
             tm_memory: None,
             jm_memory: None,

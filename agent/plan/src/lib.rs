@@ -24,7 +24,7 @@ pub use job::{ClaimMode, JobPlan, JobState, JobStatus, Restore};
 pub use kept::Kept;
 pub use plan::{
     ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, HadoopPlan, JavaHome, PortChoice,
-    ProviderKind, RolePlan, Wanted,
+    ProviderKind, RolePlan, SLOTS_KEY, Wanted, needed_task_managers, slots_of_task_manager,
 };
 pub use status::{ClusterState, Status};
 pub use worker::{Exit, Fault, Launch, Phase, Resources, WorkerEvent, WorkerFile, WorkerSpec};

@@ -30,6 +30,9 @@ pub struct ClusterPlan {
     pub java: JavaHome,
     /// How many workers to start with.
     pub wanted: Wanted,
+    /// How many TaskManagers there may be when jobs need more than are pinned; none for the pinned alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_task_managers: Option<u32>,
     /// The effective Flink configuration by flat key, without what only the agent knows: ports,
     /// directories, resource ids and the memory of a role.
     pub conf: BTreeMap<String, String>,
@@ -79,6 +82,16 @@ impl ClusterPlan {
         self.ha.is_some() && self.provider == ProviderKind::Yarn
     }
 
+    /// How many TaskManagers there may be while so many are pinned.
+    pub fn most_task_managers(&self, pinned: u32) -> u32 {
+        self.max_task_managers.map_or(pinned, |most| most.max(pinned))
+    }
+
+    /// Slots of each TaskManager.
+    pub fn slots_each(&self) -> u32 {
+        slots_of_task_manager(self.conf.get(SLOTS_KEY).map(String::as_str))
+    }
+
     /// The same plan for showing: the values of secrets are hidden.
     pub fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
@@ -98,6 +111,20 @@ impl ClusterPlan {
         }
         shown
     }
+}
+
+/// Flink's key for the slots of a TaskManager.
+pub const SLOTS_KEY: &str = "taskmanager.numberOfTaskSlots";
+
+/// How many slots a TaskManager has by that value of [`SLOTS_KEY`]; 1 is Flink's own default.
+pub fn slots_of_task_manager(value: Option<&str>) -> u32 {
+    value.and_then(|slots| slots.trim().parse().ok()).filter(|slots| *slots > 0).unwrap_or(1)
+}
+
+/// How many TaskManagers of so many slots a job of this parallelism needs, if its operators share slots, as they do
+/// unless they are told otherwise.
+pub fn needed_task_managers(parallelism: u32, slots: u32) -> u32 {
+    parallelism.div_ceil(slots.max(1))
 }
 
 /// Whether a cluster serves many jobs or belongs to one.
@@ -289,6 +316,17 @@ mod tests {
         for bad in ["", "1", "x.y", "1.x", "1.20.x"] {
             assert!(v(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_job_needs_a_slot_for_each_of_its_widest() {
+        let cases =
+            [(0, 1, 0), (1, 1, 1), (3, 1, 3), (3, 2, 2), (4, 2, 2), (5, 0, 5), (u32::MAX, 2, 1 << 31)];
+        for (parallelism, slots, expected) in cases {
+            assert_eq!(needed_task_managers(parallelism, slots), expected, "{parallelism} by {slots}");
+        }
+        let slots = [(None, 1), (Some("4"), 4), (Some(" 2 "), 2), (Some("0"), 1), (Some("x"), 1)];
+        assert!(slots.iter().all(|(value, expected)| slots_of_task_manager(*value) == *expected));
     }
 
     #[test]

@@ -242,6 +242,7 @@ fn open_provider(plan: &ClusterPlan, dir: &ClusterDir) -> Result<Arc<dyn Provide
 async fn check_sizes(plan: &ClusterPlan, provider: &dyn Provider) -> Result<(), AgentError> {
     let most = provider.limits().await?.memory_bytes;
     let Wanted { job_managers, task_managers } = plan.wanted;
+    let task_managers = plan.most_task_managers(task_managers);
     let roles =
         [("JobManager", job_managers, &plan.job_manager), ("TaskManager", task_managers, &plan.task_manager)];
     for (noun, wanted, role) in roles {

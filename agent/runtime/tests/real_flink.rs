@@ -307,6 +307,7 @@ fn plan(home: &Path, dir: &ClusterDir) -> ClusterPlan {
         flink: kobel_flink::inspect(home).unwrap(),
         java: JavaHome { home: java_home(), version: 17 },
         wanted: Wanted { job_managers: 1, task_managers: 2 },
+        max_task_managers: None,
         conf,
         origins: Default::default(),
         hadoop: Default::default(),

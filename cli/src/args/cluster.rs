@@ -28,6 +28,9 @@ pub(crate) struct ClusterArgs {
     /// TaskManagers [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub(crate) tm: Option<u32>,
+    /// TaskManagers that there may be when jobs need more [default: as many as --tm]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) max_tm: Option<u32>,
     /// Slots of each TaskManager
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) slots: Option<u32>,

@@ -49,6 +49,7 @@ pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, 
         flink: args.flink.unwrap_or_default(),
         job_managers: args.masters.unwrap_or(1),
         task_managers: args.tm,
+        max_task_managers: args.max_tm,
         zookeeper: args.zookeeper,
         namespace: args.namespace,
         slots: args.slots.and_then(NonZeroU32::new),
@@ -341,7 +342,7 @@ mod tests {
     #[test]
     fn what_was_typed_becomes_the_specification() {
         use clap::Parser;
-        let typed = "kobel start etl --tm 2 --slots 3 --tm-mem 800m --jm-mem 1g --flink 1.20.5 --masters 2 --zookeeper embedded -z ns -D a=b -Dc=d=e";
+        let typed = "kobel start etl --tm 2 --max-tm 4 --slots 3 --tm-mem 800m --jm-mem 1g --flink 1.20.5 --masters 2 --zookeeper embedded -z ns -D a=b -Dc=d=e";
         let cli = crate::args::Cli::try_parse_from(typed.split(' ')).unwrap();
         let crate::args::Command::Start(args) = cli.command else { panic!("{cli:?}") };
         let spec = spec(args.name, args.cluster).unwrap();
@@ -349,6 +350,7 @@ mod tests {
             (spec.name.as_str(), spec.task_managers, spec.slots),
             ("etl", Some(2), NonZeroU32::new(3))
         );
+        assert_eq!(spec.max_task_managers, Some(4));
         assert_eq!((spec.job_managers, spec.zookeeper), (2, Some(ZooKeeperChoice::Embedded)));
         assert_eq!(spec.namespace.as_deref(), Some("ns"));
         assert_eq!((spec.tm_memory, spec.jm_memory), (Some(800 << 20), Some(1 << 30)));

@@ -30,7 +30,7 @@ impl View for PlanView {
         facts.extend(chosen.facts());
         facts.push(Fact::new("JobManagers", masters(plan.wanted.job_managers)));
         facts.extend(chosen.high_availability());
-        facts.push(Fact::new("TaskManagers", plan.wanted.task_managers.to_string()));
+        facts.push(Fact::new("TaskManagers", task_managers(plan)));
         facts.push(Fact::new("Front", format!("{}, {}", plan.front.bind, wish(plan.front.port))));
         facts.push(Fact::new("RPC", format!("{}, {}", plan.rpc_address, wish(plan.rpc_port))));
         facts.push(Fact::new("Logs", plan.log_dir.display().to_string()));
@@ -56,6 +56,14 @@ fn masters(count: u32) -> String {
     match count {
         several @ 2.. => format!("{several}, all but one on standby"),
         few => few.to_string(),
+    }
+}
+
+fn task_managers(plan: &ClusterPlan) -> String {
+    let pinned = plan.wanted.task_managers;
+    match plan.most_task_managers(pinned) {
+        most if most > pinned => format!("{pinned}, up to {most} when jobs need more"),
+        _ => pinned.to_string(),
     }
 }
 

@@ -24,6 +24,7 @@ fn numbers_out_of_range_are_answered_with_the_range() {
         assert_misuse(&kobel.run(["start", "--slots", slots]), &["--slots <N>"]);
     }
     assert_misuse(&kobel.run(["start", "--tm", "-1"]), &["--tm", "0..=1000"]);
+    assert_misuse(&kobel.run(["start", "--max-tm", "1001"]), &["--max-tm", "0..=1000"]);
     assert_misuse(&kobel.run(["run", "-p", "0", "x.jar"]), &["--parallelism", "1..=32768"]);
 }
 

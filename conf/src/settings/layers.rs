@@ -18,7 +18,7 @@ enum Kind {
 }
 
 /// Every setting there is.
-const KEYS: [(&str, Kind); 19] = [
+const KEYS: [(&str, Kind); 20] = [
     ("flink.version", Kind::Text),
     ("flink.source", Kind::Text),
     ("flink.mirror", Kind::Text),
@@ -29,6 +29,7 @@ const KEYS: [(&str, Kind); 19] = [
     ("start.cds", Kind::Text),
     ("stop.grace", Kind::Text),
     ("session.task-managers", Kind::Number),
+    ("session.max-task-managers", Kind::Number),
     ("session.slots", Kind::Number),
     ("session.tm-memory", Kind::Text),
     ("session.jm-memory", Kind::Text),

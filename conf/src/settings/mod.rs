@@ -128,6 +128,8 @@ pub struct Settings {
     pub stop_grace: Sourced<Duration>,
     /// `session.task-managers`: pinned TaskManagers.
     pub task_managers: Sourced<u32>,
+    /// `session.max-task-managers`: how many there may be when jobs need more; none for the pinned alone.
+    pub max_task_managers: Sourced<Option<u32>>,
     /// `session.slots`: slots of a TaskManager; none leaves it to Flink's configuration.
     pub slots: Sourced<Option<u32>>,
     /// `session.tm-memory`: a TaskManager's process; none leaves it to Flink's configuration.
@@ -166,6 +168,7 @@ impl Settings {
             start_cds: layers.get("start.cds", str::parse)?,
             stop_grace: layers.get("stop.grace", duration)?,
             task_managers: layers.get("session.task-managers", |text| count(text, 0))?,
+            max_task_managers: layers.find("session.max-task-managers", |text| count(text, 0))?,
             slots: layers.find("session.slots", |text| count(text, 1))?,
             tm_memory: layers.find("session.tm-memory", size)?,
             jm_memory: layers.find("session.jm-memory", size)?,

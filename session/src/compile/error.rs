@@ -54,6 +54,14 @@ pub enum CompileError {
         /// What it must be.
         expected: &'static str,
     },
+    /// There shall be more TaskManagers at any time than at most.
+    #[error("--max-tm {most} is less than the TaskManagers that there shall be always, {pinned}")]
+    MaxBelowPinned {
+        /// At most.
+        most: u32,
+        /// At any time.
+        pinned: u32,
+    },
     /// JVM options cannot be split into words.
     #[error("cannot split {name} into options")]
     Words {
@@ -124,7 +132,7 @@ pub enum CompileError {
 impl Explain for CompileError {
     fn category(&self) -> Category {
         match self {
-            CompileError::NoHighAvailability { .. } => Category::Usage,
+            CompileError::NoHighAvailability { .. } | CompileError::MaxBelowPinned { .. } => Category::Usage,
             _ => Category::Environment,
         }
     }
@@ -142,6 +150,7 @@ impl Explain for CompileError {
             }
             CompileError::Owned { key, .. } => Some(format!("leave out -D {key}=…")),
             CompileError::Value { key, .. } => Some(format!("-D {key}=VALUE wins over every file")),
+            CompileError::MaxBelowPinned { most, .. } => Some(format!("--tm {most} --max-tm {most}")),
             CompileError::Words { .. } => Some("close every quote; commands are never run".into()),
             CompileError::HighAvailability { .. } => Some(
                 "-D high-availability.type=zookeeper   (or none at all: -D high-availability.type=NONE)"

@@ -8,6 +8,7 @@ mod jvm;
 mod layers;
 mod memory;
 mod network;
+mod scaling;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -122,6 +123,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
         job_managers: inputs.spec.job_managers,
         task_managers: inputs.spec.task_managers.unwrap_or(task_managers),
     };
+    let max_task_managers = scaling::most(&inputs, &conf, wanted.task_managers)?;
     intercept_exit(&mut conf, inputs.java.version, &mut notes);
     jvm::default_options(&mut conf, inputs.java.version);
     if inputs.spec.provider == ProviderKind::Yarn {
@@ -129,14 +131,16 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
         memory::leave_room_for_agent(&mut conf);
     }
     network::defaults(&mut conf);
-    network::check_pins(&conf, wanted)?;
+    // What holds for one TaskManager and not for several must hold when jobs need them.
+    let most = Wanted { task_managers: max_task_managers.unwrap_or(0).max(wanted.task_managers), ..wanted };
+    network::check_pins(&conf, most)?;
     let (front, mut rpc_port) = (network::front(&conf)?, network::rpc_port(&conf, inputs.spec.provider)?);
     if ha.is_some() && inputs.spec.provider == ProviderKind::Local {
         rpc_port = ha::rpc_port(&conf, rpc_port, &mut notes);
     }
     let job_manager = role(&inputs, FlinkRole::JobManager, &mut conf, &mut notes)?;
     let task_manager = role(&inputs, FlinkRole::TaskManager, &mut conf, &mut notes)?;
-    memory::check_machine(&inputs, wanted, &job_manager, &task_manager, &mut notes)?;
+    memory::check_machine(&inputs, most, &job_manager, &task_manager, &mut notes)?;
     let rpc_address = network::rpc_address(&conf);
     let plan = ClusterPlan {
         api_version: API_VERSION.into(),
@@ -144,6 +148,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
         provider: inputs.spec.provider,
         log_dir: log_dir(&inputs, &conf),
         wanted,
+        max_task_managers,
         conf: for_workers(&conf),
         origins: conf.iter().map(|(key, entry)| (key.to_string(), entry.origin.to_string())).collect(),
         hadoop: inputs.hadoop,

@@ -363,3 +363,42 @@ fn an_applications_name_and_label_are_flinks_keys() {
     assert_eq!(conf.get_str("yarn.application.node-label"), Some("of-d"));
     assert_eq!(conf.get("yarn.application.name").unwrap().origin.to_string(), "--name");
 }
+
+#[test]
+fn jobs_may_bring_task_managers_up_to_what_was_said_and_flink_takes() {
+    let most = |pinned: Option<u32>, flag: Option<u32>, setting: Option<&str>, dynamic: &[&str]| {
+        let mut case = Case::new(STOCK).with(dynamic);
+        case.settings = settings(
+            &setting.map(|max| ("KOBEL_SESSION_MAX_TASK_MANAGERS", max)).into_iter().collect::<Vec<_>>(),
+        );
+        (case.spec.task_managers, case.spec.max_task_managers) = (pinned, flag);
+        case.plan().max_task_managers
+    };
+    assert_eq!(most(None, None, None, &[]), None);
+    assert_eq!(most(Some(0), Some(3), Some("8"), &[]), Some(3));
+    assert_eq!(most(Some(2), None, Some("8"), &[]), Some(8));
+    assert_eq!(most(Some(9), None, Some("8"), &[]), Some(9), "a setting gives way to a flag");
+    let (slots, at_most) = ("taskmanager.numberOfTaskSlots=2", "slotmanager.number-of-slots.max=9");
+    assert_eq!(most(Some(1), Some(8), None, &[slots, at_most]), Some(4));
+    assert_eq!(most(Some(6), Some(8), None, &[slots, at_most]), Some(6));
+    assert_eq!(most(Some(1), None, None, &[slots, at_most]), None);
+}
+
+#[test]
+fn a_most_below_what_is_pinned_is_refused() {
+    let mut case = Case::new(STOCK);
+    (case.spec.task_managers, case.spec.max_task_managers) = (Some(2), Some(1));
+    let error = error(case);
+    assert_eq!(error.to_string(), "--max-tm 1 is less than the TaskManagers that there shall be always, 2");
+    assert_eq!(
+        (error.category(), error.hint().as_deref()),
+        (kobel_conf::Category::Usage, Some("--tm 1 --max-tm 1"))
+    );
+}
+
+#[test]
+fn a_port_for_one_is_refused_where_jobs_may_bring_several() {
+    let mut case = Case::new(STOCK).with(&["taskmanager.rpc.port=7000"]);
+    case.spec.max_task_managers = Some(2);
+    assert!(matches!(error(case), CompileError::OnePort { count: 2, .. }));
+}

@@ -19,6 +19,7 @@ pub(crate) fn plan(log_dir: &Path) -> ClusterPlan {
         flink: FlinkHome { home: "/flink".into(), version, class_path: Vec::new() },
         java: JavaHome { home: "/java".into(), version: 17 },
         wanted: Wanted { job_managers: 1, task_managers: 2 },
+        max_task_managers: None,
         conf: BTreeMap::new(),
         origins: BTreeMap::new(),
         hadoop: Default::default(),

@@ -183,7 +183,7 @@ pub(super) fn master_mib(plan: &ClusterPlan) -> i64 {
 }
 
 fn check_sizes(plan: &ClusterPlan, largest: &Resource) -> Result<(), StartError> {
-    let tm = (plan.wanted.task_managers > 0)
+    let tm = (plan.most_task_managers(plan.wanted.task_managers) > 0)
         .then(|| (FlinkRole::TaskManager, mib(plan.task_manager.process_bytes)));
     for (role, size) in [(FlinkRole::JobManager, master_mib(plan))].into_iter().chain(tm) {
         if size > largest.memory_mib {

@@ -34,6 +34,7 @@ fn plan() -> ClusterPlan {
         },
         java: JavaHome { home: "/usr/lib/jvm/17".into(), version: 17 },
         wanted: Wanted { job_managers: 1, task_managers: 1 },
+        max_task_managers: None,
         conf: map(&[("rest.port", "8081"), ("rest.bind-address", "0.0.0.0"), ("my.key", "my value")]),
         origins: BTreeMap::new(),
         hadoop: Default::default(),

@@ -108,6 +108,7 @@ fn plan(flink: &Flink, dialect: Dialect, logs: &Path) -> ClusterPlan {
         flink: inspect(&flink.home).unwrap(),
         java: java(),
         wanted: Wanted { job_managers: 1, task_managers: 1 },
+        max_task_managers: None,
         conf: text(CONF),
         origins: Default::default(),
         hadoop: Default::default(),

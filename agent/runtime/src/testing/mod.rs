@@ -57,6 +57,7 @@ pub(crate) fn plan(dir: &Path) -> ClusterPlan {
         },
         java: JavaHome { home: "/nowhere/java".into(), version: 17 },
         wanted: Wanted { job_managers: 1, task_managers: 2 },
+        max_task_managers: None,
         conf: Default::default(),
         origins: Default::default(),
         hadoop: Default::default(),
