@@ -29,6 +29,13 @@ impl FlinkRest {
         Ok(answer.taskmanagers)
     }
 
+    /// For each slot of a TaskManager that is given away, the job that has it.
+    pub async fn slot_owners(&self, task_manager: &str) -> Result<Vec<JobId>, RestError> {
+        let call = Call::reads(format!("read the slots of {task_manager}"));
+        let answer: TaskManagerSlots = self.get(call, &["taskmanagers", task_manager]).await?;
+        Ok(answer.allocated_slots.into_iter().map(|slot| slot.job_id).collect())
+    }
+
     /// All jobs that the JobManager remembers.
     pub async fn jobs(&self) -> Result<Vec<JobSummary>, RestError> {
         #[derive(Deserialize)]
@@ -160,6 +167,18 @@ struct ExceptionHistory {
 #[derive(Deserialize)]
 struct ExceptionEntry {
     stacktrace: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskManagerSlots {
+    allocated_slots: Vec<AllocatedSlot>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AllocatedSlot {
+    job_id: JobId,
 }
 
 #[derive(Deserialize)]

@@ -160,6 +160,9 @@ pub struct Vertex {
     pub name: String,
     /// How many tasks it has.
     pub parallelism: i64,
+    /// With whose tasks its own may share slots; Flink tells since 1.20.
+    #[serde(default, rename = "slotSharingGroupId")]
+    pub slot_sharing_group: Option<String>,
     /// Its tasks.
     #[serde(deserialize_with = "upper_case_counts")]
     pub tasks: TaskCounts,
