@@ -73,6 +73,7 @@ impl Status {
             masters: Vec::new(),
             task_managers: TaskManagersStatus {
                 wanted: plan.wanted.task_managers,
+                pinned: plan.wanted.task_managers,
                 running: 0,
                 list: Vec::new(),
             },
@@ -159,8 +160,11 @@ pub struct MasterStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskManagersStatus {
-    /// How many there shall be.
+    /// How many there shall be now.
     pub wanted: u32,
+    /// How many of them stay although no job needs them.
+    #[serde(default)]
+    pub pinned: u32,
     /// How many are registered at the leader.
     pub running: u32,
     /// Their processes.

@@ -87,6 +87,12 @@ impl Handle {
         let _ = timeout(A_LOOK, looked).await;
     }
 
+    /// Somebody changed something at the JobManager: what follows is not to be noticed late. Does not wait.
+    pub(crate) fn hint(&self) {
+        // With so many requests before this one the JobManager is asked anyway.
+        let _ = self.requests.try_send(Request::Look(oneshot::channel().0));
+    }
+
     /// Asks for the end; false if the supervisor is gone already. What is remembered of the jobs is
     /// as of this moment, unless there is no time for it.
     pub(crate) async fn stop(&self, request: StopRequest) -> bool {

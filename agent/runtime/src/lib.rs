@@ -14,6 +14,7 @@
 mod am;
 mod api;
 mod control;
+mod demand;
 pub mod deputy;
 mod election;
 mod error;

@@ -1,6 +1,8 @@
 //! Asks the JobManager over its REST API how the cluster stands, and tells the supervisor.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+mod needs;
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use kobel_flink::{
     FlinkRest, RestError,
@@ -14,6 +16,9 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
+
+pub(crate) use self::needs::Needs;
+use crate::demand::Demand;
 
 /// Between two questions while something is expected to change: a start takes about two seconds,
 /// and who waits for it should not wait for this.
@@ -40,6 +45,8 @@ pub(crate) struct Question {
     pub(crate) serial: u64,
     /// Whether it matters that each single job runs.
     pub(crate) jobs: bool,
+    /// What of the jobs' needs matters.
+    pub(crate) needs: Needs,
 }
 
 /// What the observer heard.
@@ -65,12 +72,16 @@ pub(crate) struct Target {
 pub(crate) struct Observation {
     /// Which process said it.
     pub(crate) of: (WorkerId, Attempt),
+    /// The question that it answered.
+    pub(crate) serial: u64,
     pub(crate) slots: Slots,
     pub(crate) jobs: Jobs,
-    /// Resource ids of the registered TaskManagers that offer slots, `tm-0.1`.
-    pub(crate) registered: BTreeSet<String>,
+    /// The registered TaskManagers that offer slots, by their resource ids, `tm-0.1`.
+    pub(crate) registered: BTreeMap<String, Slots>,
     /// How many jobs are on their way to running, if that was asked.
     pub(crate) not_running: Option<usize>,
+    /// What jobs lack, if that was asked and could be found out.
+    pub(crate) demand: Option<Demand>,
 }
 
 /// Asks until nobody wants to know. A question sent again is asked at once.
@@ -84,7 +95,7 @@ pub(crate) async fn observe(mut questions: watch::Receiver<Question>, heard: wat
             (unanswered, hurried) = (0, 0);
         }
         let answer = match &asking {
-            Some((target, rest)) => ask(target, rest, question.jobs).await,
+            Some((target, rest)) => ask(target, rest, question).await,
             None => None,
         };
         unanswered = if answer.is_some() { 0 } else { unanswered + 1 };
@@ -116,8 +127,8 @@ fn client(target: Target) -> Option<(Target, FlinkRest)> {
     }
 }
 
-async fn ask(target: &Target, rest: &FlinkRest, jobs: bool) -> Option<Observation> {
-    match timeout(DEADLINE, look(target, rest, jobs)).await {
+async fn ask(target: &Target, rest: &FlinkRest, question: Question) -> Option<Observation> {
+    match timeout(DEADLINE, look(target, rest, question)).await {
         Ok(Ok(observation)) => Some(observation),
         Ok(Err(error)) => {
             tracing::debug!(%error, "the JobManager gave no answer");
@@ -130,17 +141,28 @@ async fn ask(target: &Target, rest: &FlinkRest, jobs: bool) -> Option<Observatio
     }
 }
 
-async fn look(target: &Target, rest: &FlinkRest, jobs: bool) -> Result<Observation, RestError> {
+async fn look(target: &Target, rest: &FlinkRest, question: Question) -> Result<Observation, RestError> {
     let overview = rest.overview().await?;
-    // Without it the JobManager has answered all the same.
-    let list = if jobs { rest.jobs().await.ok() } else { None };
-    let not_running = list.map(|jobs| jobs.iter().filter(|job| is_on_its_way(job)).count());
+    let needs = question.needs != Needs::Nothing;
+    let list = match question.jobs || needs && overview.jobs_running > 0 {
+        // Without it the JobManager has answered all the same.
+        true => rest.jobs().await.ok(),
+        false => needs.then(Vec::new),
+    };
+    // After the jobs: slots that came in between are theirs already.
     let mut task_managers = rest.task_managers().await?;
     // One that is registered reports its slots a moment later, and is of no use before.
     task_managers.retain(|tm| tm.slots_number > 0);
+    let demand = match &list {
+        Some(jobs) if needs => needs::look(rest, question.needs, jobs, &task_managers).await,
+        _ => None,
+    };
+    let not_running = list.filter(|_| question.jobs);
+    let not_running = not_running.map(|jobs| jobs.iter().filter(|job| is_on_its_way(job)).count());
     let sum = |slots: fn(&TaskManager) -> u32| task_managers.iter().map(slots).fold(0, u32::saturating_add);
     Ok(Observation {
         of: target.of,
+        serial: question.serial,
         // Not the overview's, which may be older than the list of TaskManagers.
         slots: Slots { total: sum(|tm| tm.slots_number), free: sum(|tm| tm.free_slots) },
         jobs: Jobs {
@@ -149,8 +171,12 @@ async fn look(target: &Target, rest: &FlinkRest, jobs: bool) -> Result<Observati
             failed: overview.jobs_failed,
             canceled: overview.jobs_cancelled,
         },
-        registered: task_managers.into_iter().map(|tm| tm.id).collect(),
+        registered: task_managers
+            .into_iter()
+            .map(|tm| (tm.id, Slots { total: tm.slots_number, free: tm.free_slots }))
+            .collect(),
         not_running,
+        demand,
     })
 }
 

@@ -35,8 +35,11 @@ pub(crate) struct Record {
     pub(crate) api_version: String,
     /// How many agents have had charge of this cluster.
     pub(crate) epoch: u32,
-    /// How many workers there shall be, by the plan or the last scaling.
+    /// How many workers there shall be in any case, by the plan or the last scaling.
     pub(crate) wanted: Wanted,
+    /// How many TaskManagers there shall be beyond those, while jobs need them.
+    #[serde(default)]
+    pub(crate) extra_task_managers: u32,
     /// Where the front listens.
     pub(crate) front_port: u16,
     /// Where each JobManager listens; none is there before the first is started.
@@ -134,6 +137,7 @@ impl Record {
             api_version: API_VERSION.into(),
             epoch: 0,
             wanted: plan.wanted,
+            extra_task_managers: 0,
             front_port: 0,
             ports: BTreeMap::new(),
             zookeeper_port: None,
@@ -146,6 +150,12 @@ impl Record {
             ending: None,
             status: Status::starting(plan, Timestamp::now()),
         }
+    }
+
+    /// How many workers there shall be now.
+    pub(crate) fn present(&self) -> Wanted {
+        let task_managers = self.wanted.task_managers.saturating_add(self.extra_task_managers);
+        Wanted { task_managers, ..self.wanted }
     }
 
     /// What a former agent left of a living cluster: its record, or what the workers tell when that is
@@ -165,7 +175,7 @@ impl Record {
     }
 
     /// The record as far as the workers of this plan can tell it again. No worker that lives is
-    /// one too many: the cluster may have been scaled.
+    /// one too many: the cluster may have been scaled, or jobs may need it.
     fn retold(plan: &ClusterPlan, stamp: PlanStamp, recovered: &[Recovered], known: &Recalled) -> Self {
         let mut record = Self { front_port: known.front, ..Self::first(plan) };
         if let Ok(started_at) = stamp.written_at().try_into() {
@@ -180,6 +190,11 @@ impl Record {
                 Role::ZooKeeper => continue,
             };
             *wanted = (*wanted).max(id.index + 1);
+        }
+        if plan.max_task_managers.is_some() {
+            let pinned = &mut record.wanted.task_managers;
+            record.extra_task_managers = pinned.saturating_sub(plan.wanted.task_managers);
+            *pinned -= record.extra_task_managers;
         }
         record
     }

@@ -12,7 +12,7 @@ use crate::{
     reconcile::{Table, Worker, is_wanted},
 };
 
-/// What is missing for the cluster to be ready, in one line; none when it is ready.
+/// What is missing for the cluster to be ready, in one line; none when it is ready. Wanted are those that are pinned.
 pub(crate) fn missing(wanted: Wanted, table: &Table, observed: Option<&Observation>) -> Option<String> {
     if wanted.job_managers == 0 {
         return Some("no JobManager is wanted".into());
@@ -30,11 +30,11 @@ pub(crate) fn missing(wanted: Wanted, table: &Table, observed: Option<&Observati
 }
 
 /// How many of the wanted TaskManagers the JobManager knows, by the attempt that lives now.
-fn registered(wanted: Wanted, table: &Table, observed: &Observation) -> u32 {
+pub(crate) fn registered(wanted: Wanted, table: &Table, observed: &Observation) -> u32 {
     let known = |(id, worker): (WorkerId, &Worker)| {
         id.role == Role::TaskManager
             && is_wanted(wanted, id)
-            && observed.registered.contains(&id.attempt_name(worker.attempt))
+            && observed.registered.contains_key(&id.attempt_name(worker.attempt))
     };
     table.live().filter(|(id, worker)| known((*id, worker))).count().try_into().unwrap_or(u32::MAX)
 }
@@ -74,6 +74,7 @@ pub(crate) fn masters(
 /// The TaskManagers' processes.
 pub(crate) fn task_managers(
     wanted: Wanted,
+    pinned: u32,
     table: &Table,
     observed: Option<&Observation>,
 ) -> TaskManagersStatus {
@@ -84,6 +85,7 @@ pub(crate) fn task_managers(
     };
     TaskManagersStatus {
         wanted: wanted.task_managers,
+        pinned,
         running: observed.map_or(0, |observed| registered(wanted, table, observed)),
         list: workers.filter_map(status).collect(),
     }
@@ -93,7 +95,7 @@ pub(crate) fn task_managers(
 mod tests {
     use std::time::Instant;
 
-    use kobel_plan::{Attempt, Exit, Phase, WorkerEvent};
+    use kobel_plan::{Attempt, Exit, Phase, WorkerEvent, status::Slots};
 
     use super::*;
     use crate::reconcile::Action;
@@ -118,10 +120,12 @@ mod tests {
     fn observed(registered: &[&str]) -> Observation {
         Observation {
             of: (WorkerId::jm(0), Attempt::FIRST),
+            serial: 0,
             slots: Default::default(),
             jobs: Default::default(),
-            registered: registered.iter().map(|id| id.to_string()).collect(),
+            registered: registered.iter().map(|id| (id.to_string(), Slots::default())).collect(),
             not_running: None,
+            demand: None,
         }
     }
 
@@ -161,8 +165,8 @@ mod tests {
         let all = observed(&["tm-0.1", "tm-1.1"]);
         assert!(masters(&table, Some(&all), None)[0].leader);
         assert!(!masters(&table, None, None)[0].leader);
-        let tms = task_managers(WANTED, &table, Some(&all));
-        assert_eq!((tms.wanted, tms.running, tms.list.len()), (2, 1, 1));
+        let tms = task_managers(WANTED, 1, &table, Some(&all));
+        assert_eq!((tms.wanted, tms.pinned, tms.running, tms.list.len()), (2, 1, 1, 1));
         assert_eq!(tms.list[0].id, WorkerId::tm(1));
     }
 }

@@ -144,14 +144,15 @@ async fn scale(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the cluster is what was asked for. TaskManagers can only register at a JobManager, so
-/// without one their processes count.
+/// Whether the cluster is what was asked for, whatever jobs need beyond that. TaskManagers can only register at a
+/// JobManager, so without one their processes count.
 fn is_settled(status: &Status, wanted: Wanted) -> bool {
     let tms = &status.task_managers;
     let registered = if wanted.job_managers == 0 { tms.list.len() } else { tms.running as usize };
     let as_wanted = status.masters.len() == wanted.job_managers as usize
-        && registered == wanted.task_managers as usize
-        && tms.list.len() == wanted.task_managers as usize;
+        && tms.pinned == wanted.task_managers
+        && registered >= wanted.task_managers as usize
+        && tms.list.len() <= tms.wanted as usize;
     status.state.is_terminal() || (as_wanted && wanted.job_managers + wanted.task_managers > 0)
 }
 

@@ -11,6 +11,7 @@ use super::{
     Events, JobRow, Jobs, Table, View, age,
     clusters::jobs,
     plan::{Chosen, Fact, kind, section},
+    status::registered,
 };
 
 /// One cluster at `now`.
@@ -99,8 +100,7 @@ impl Description {
         facts.extend(self.chosen().facts());
         facts.extend(self.chosen().high_availability());
         facts.extend(self.leader());
-        let tms = &s.task_managers;
-        facts.push(fact("TaskManagers", format!("{} of {} registered", tms.running, tms.wanted)));
+        facts.push(fact("TaskManagers", registered(&s.task_managers)));
         facts.push(self.slots());
         let count = jobs(&s.jobs);
         facts.push(fact("Jobs", if count.is_empty() { "none".into() } else { count }));

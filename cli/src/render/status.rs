@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use kobel_plan::{
     ClusterState, Status,
-    status::{HaStatus, MasterStatus},
+    status::{HaStatus, MasterStatus, TaskManagersStatus},
 };
 
 use super::{View, age, clusters::jobs, plan::kind};
@@ -60,7 +60,7 @@ impl StatusView {
         facts.extend(s.masters.iter().map(|jm| ("JobManager", self.master(jm))));
         facts.extend(s.ha.as_ref().map(|ha| ("ZooKeeper", in_zookeeper(ha))));
         let tms = &s.task_managers;
-        facts.push(("TaskManagers", format!("{} of {} registered", tms.running, tms.wanted)));
+        facts.push(("TaskManagers", registered(tms)));
         if wide {
             facts.extend(
                 tms.list.iter().map(|tm| ("", format!("{} on {}{}", tm.id, tm.host, process(tm.pid)))),
@@ -93,6 +93,15 @@ impl StatusView {
         let started = self.status.started_at;
         format!("{}, started {} ago ({started:.0})", self.status.state, age(started, self.now))
     }
+}
+
+/// How many TaskManagers there are of how many, and how many of those are there for jobs only.
+pub(super) fn registered(tms: &TaskManagersStatus) -> String {
+    let for_jobs = match tms.wanted.saturating_sub(tms.pinned) {
+        0 => String::new(),
+        extra => format!(", {extra} for jobs that need more"),
+    };
+    format!("{} of {} registered{for_jobs}", tms.running, tms.wanted)
 }
 
 /// By what Flink's own client finds the cluster.
@@ -137,6 +146,7 @@ pub(crate) mod tests {
             }],
             task_managers: TaskManagersStatus {
                 wanted: 2,
+                pinned: 2,
                 running: 2,
                 list: vec![tm(0, Some(4712)), tm(1, None)],
             },
@@ -192,6 +202,14 @@ pub(crate) mod tests {
     #[test]
     fn wide_lists_every_task_manager() {
         assert!(view().table(true).contains("tm-1 on localhost\n"), "{}", view().table(true));
+    }
+
+    #[test]
+    fn task_managers_that_go_again_are_told_from_those_that_stay() {
+        let mut tms = ready().task_managers;
+        assert_eq!(registered(&tms), "2 of 2 registered");
+        (tms.wanted, tms.pinned) = (3, 1);
+        assert_eq!(registered(&tms), "2 of 3 registered, 2 for jobs that need more");
     }
 
     #[test]

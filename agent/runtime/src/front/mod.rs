@@ -112,7 +112,12 @@ impl Front {
             if ends_the_cluster(&request) {
                 stop(&handle).await
             } else {
-                proxy::forward(&upstream, request).await
+                let changes = request.method() == Method::POST;
+                let response = proxy::forward(&upstream, request).await;
+                if changes && response.status().is_success() {
+                    handle.hint();
+                }
+                response
             }
         };
         own.fallback(flink)

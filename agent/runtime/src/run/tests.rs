@@ -1,6 +1,7 @@
 //! The whole agent over a scripted provider: what it asks for, what it tells, how it ends.
 
 mod job;
+mod on_demand;
 mod returning;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::{
 use super::*;
 use crate::{
     record::last_events,
-    testing::{World, call, call_unix, plan, soon},
+    testing::{Job, World, call, call_unix, plan, soon},
 };
 
 struct Fixture {

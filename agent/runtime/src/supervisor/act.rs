@@ -33,7 +33,8 @@ impl Supervisor {
         if self.is_job_over() {
             self.end_without_master();
         } else if self.record.ending.is_none() {
-            match self.table.decide(self.record.wanted, now) {
+            self.bring_what_jobs_lack(now);
+            match self.table.decide(self.record.present(), now) {
                 Decision::Act(actions) => self.perform(actions).await,
                 Decision::End(End::CrashLoop { id, .. }) if self.lacks_storage().await => {
                     self.table.forgive(id)
@@ -83,7 +84,7 @@ impl Supervisor {
         if id.role == Role::JobManager && self.plan.job.is_some() && self.plan.ha.is_none() {
             return Err(Refusal::NotHighlyAvailable(id));
         }
-        let worker = self.table.get(id).filter(|_| is_wanted(self.record.wanted, id));
+        let worker = self.table.get(id).filter(|_| is_wanted(self.record.present(), id));
         let Some(worker) = worker else { return Err(Refusal::NoSuchWorker(id)) };
         let attempt = worker.attempt;
         self.event(EventKind::RestartRequested, Some(id), format!("{id} is to be replaced"));

@@ -8,6 +8,7 @@ mod fencing;
 mod job;
 mod lead;
 mod outage;
+mod scaling;
 mod tell;
 
 use std::{
@@ -26,7 +27,7 @@ use kobel_plan::{
 use kobel_provider::{Provider, Recovered};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::{lead::Lead, outage::Outage};
+use self::{lead::Lead, outage::Outage, scaling::Scaling};
 use crate::{
     election::{Coroner, Election, News, Storage},
     handle::{Refusal, Request, scaled},
@@ -62,6 +63,8 @@ pub(crate) struct Supervisor {
     reserved: BTreeMap<WorkerId, Vec<Reservation>>,
     /// Who leads, and what follows from it.
     lead: Lead,
+    /// What jobs need.
+    scaling: Scaling,
     /// When an action that the provider refused is to be tried again.
     retry_at: Option<Instant>,
     /// When the cluster ends: until when the others wait for those to be gone that stand by.
@@ -163,6 +166,7 @@ impl Supervisor {
             job,
             reserved,
             lead: Lead::default(),
+            scaling: Scaling::default(),
             retry_at,
             head_start,
             give_up_at,
@@ -252,6 +256,7 @@ impl Supervisor {
                     };
                     self.looks.heard = serial;
                     self.on_answer(answer);
+                    self.let_go_what_no_job_needs();
                 }
                 Some(request) = inputs.requests.recv() => self.on_request(request).await,
                 Some(news) = next(&mut inputs.elections) => self.on_election(news).await,
@@ -321,7 +326,7 @@ impl Supervisor {
                 };
                 if let Ok(wanted) = granted {
                     let (jms, tms) = (wanted.job_managers, wanted.task_managers);
-                    self.record.wanted = wanted;
+                    self.pin(wanted);
                     self.event(
                         EventKind::Scaled,
                         None,
@@ -360,9 +365,10 @@ impl Supervisor {
     fn next_wake(&self) -> Option<Instant> {
         let restart = match self.record.ending {
             Some(_) => self.give_up_at,
-            None => self.table.next_wake(self.record.wanted),
+            None => self.table.next_wake(self.record.present()),
         };
-        restart.into_iter().chain(self.retry_at).chain(self.head_start).min()
+        let wakes = [self.retry_at, self.head_start, self.scaling_wake()];
+        restart.into_iter().chain(wakes.into_iter().flatten()).min()
     }
 
     fn event(&self, kind: EventKind, worker: Option<WorkerId>, message: String) {

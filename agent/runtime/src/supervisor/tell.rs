@@ -18,11 +18,16 @@ impl Supervisor {
     /// Tells everyone what changed.
     pub(super) async fn publish(&mut self) {
         self.watch_over_masters();
-        let status = self.status();
+        let (status, needs) = (self.status(), self.needs());
         let steady = status.state == ClusterState::Ready;
         let jobs = self.lead.awaits_jobs();
-        let question =
-            Question { target: self.target(), hurry: !steady || jobs, serial: self.looks.asked, jobs };
+        let question = Question {
+            target: self.target(),
+            hurry: !steady || jobs || self.needs_are_unclear(),
+            serial: self.looks.asked,
+            jobs,
+            needs,
+        };
         self.outputs.questions.send_if_modified(|asked| std::mem::replace(asked, question) != question);
         let upstream = question.target.map(|target| target.rest);
         self.outputs.upstream.send_if_modified(|known| std::mem::replace(known, upstream) != upstream);
@@ -70,8 +75,8 @@ impl Supervisor {
     }
 
     fn status(&mut self) -> Status {
-        let (wanted, observed) = (self.record.wanted, self.observed.as_ref());
-        let missing = standing::missing(wanted, &self.table, observed);
+        let (pinned, observed) = (self.record.wanted, self.observed.as_ref());
+        let missing = standing::missing(pinned, &self.table, observed);
         let lacking = if self.table.ever_ready() { ClusterState::Degraded } else { ClusterState::Starting };
         let (state, reason) = match &self.record.ending {
             Some(Ending { kind: EndKind::Failed, reason, .. }) => (lacking, Some(reason.clone())),
@@ -83,7 +88,12 @@ impl Supervisor {
             state,
             reason,
             masters: standing::masters(&self.table, observed, self.record.leading_since),
-            task_managers: standing::task_managers(wanted, &self.table, observed),
+            task_managers: standing::task_managers(
+                self.record.present(),
+                pinned.task_managers,
+                &self.table,
+                observed,
+            ),
             slots: observed.map_or(Slots::default(), |observed| observed.slots),
             job: self.job.clone(),
             jobs: observed.map_or(self.record.status.jobs, |observed| observed.jobs),

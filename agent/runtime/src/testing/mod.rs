@@ -13,7 +13,7 @@ use kobel_plan::{
 
 pub(crate) use http::{call, call_unix};
 use tokio::sync::{mpsc, watch};
-pub(crate) use world::World;
+pub(crate) use world::{Job, World};
 
 use crate::{
     handle::{Handle, Request},

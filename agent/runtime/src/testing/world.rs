@@ -7,7 +7,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{Json, Router, routing::get};
+use axum::{
+    Json, Router,
+    extract::Path,
+    routing::{get, post},
+};
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
 use kobel_plan::{
@@ -33,8 +37,23 @@ struct Inner {
     doomed: Option<(WorkerId, Exit)>,
     stubborn: bool,
     /// The job that the JobManager knows, and where it stands.
-    job: Option<(JobId, JobState)>,
+    own_job: Option<(JobId, JobState)>,
+    job: Option<Job>,
+    results_asked: u32,
 }
+
+/// A job of one vertex, which has the first slots there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Job {
+    /// Tasks that want a slot each.
+    pub(crate) tasks: u32,
+    /// Tasks that have ended, on every TaskManager.
+    pub(crate) finished: u32,
+}
+
+/// Of every TaskManager.
+const SLOTS: u32 = 2;
+const JOB: &str = "00112233445566778899aabbccddeeff";
 
 /// A living worker.
 #[derive(Debug)]
@@ -55,6 +74,16 @@ impl World {
         self.lock().stubborn = true;
     }
 
+    /// From now on there is this job.
+    pub(crate) fn have_job(&self, job: Option<Job>) {
+        self.lock().job = job;
+    }
+
+    /// How often somebody asked where the job's tasks ran.
+    pub(crate) fn results_asked(&self) -> u32 {
+        self.lock().results_asked
+    }
+
     /// A worker's process dies.
     pub(crate) fn die(&self, id: WorkerId, exit: Exit) {
         let mut inner = self.lock();
@@ -64,7 +93,7 @@ impl World {
 
     /// From now on the JobManager knows this job.
     pub(crate) fn job_is(&self, id: JobId, state: JobState) {
-        self.lock().job = Some((id, state));
+        self.lock().own_job = Some((id, state));
     }
 
     /// Names of the living attempts.
@@ -93,28 +122,27 @@ impl World {
 
     /// The JobManager's REST server, on the port that its configuration says.
     async fn serve(self, port: u16) {
-        let (world, jobs, result) = (self.clone(), self.clone(), self.clone());
         let overview = json!({
             "taskmanagers": 0, "slots-total": 4, "slots-available": 3, "jobs-running": 1, "jobs-finished": 0,
             "jobs-cancelled": 0, "jobs-failed": 0, "flink-version": "1.20.5", "flink-commit": "x"
         });
+        let [jobs, result, job, ran, tms, slots] = std::array::from_fn(|_| self.clone());
         let routes = Router::new()
             .route("/overview", get(async move || Json(overview)))
             .route("/jobs/overview", get(async move || Json(jobs.jobs())))
-            .route("/jobs/{id}/execution-result", get(async move || Json(result.result())))
-            .route("/taskmanagers", get(async move || Json(world.registered())))
+            .route("/jobs/{job}/execution-result", get(async move || Json(result.result())))
+            .route("/jobs/{job}", get(async move || Json(job.job())))
+            .route("/jobs/{job}/vertices/{vertex}/taskmanagers", get(async move || Json(ran.ran_on())))
+            .route("/taskmanagers", get(async move || Json(tms.registered())))
+            .route("/taskmanagers/{tm}", get(async move |Path(tm): Path<String>| Json(slots.slots(&tm))))
+            .route("/jars/{jar}/run", post(async || Json(json!({ "jobid": JOB }))))
             .route("/hello", get(async || "hello from Flink"));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         axum::serve(listener, routes).await.unwrap();
     }
 
-    fn jobs(&self) -> serde_json::Value {
-        let job = |(id, state): (JobId, JobState)| json!({"jid": id, "name": "j", "state": state, "start-time": 1, "end-time": 2, "duration": 1, "tasks": {}});
-        json!({"jobs": self.lock().job.into_iter().map(job).collect::<Vec<_>>()})
-    }
-
     fn result(&self) -> serde_json::Value {
-        let Some((id, state)) = self.lock().job.filter(|(_, state)| state.is_terminal()) else {
+        let Some((id, state)) = self.lock().own_job.filter(|(_, state)| state.is_terminal()) else {
             return json!({"status": {"id": "IN_PROGRESS"}});
         };
         let (status, failure) = match state {
@@ -129,13 +157,70 @@ impl World {
         json!({"status": {"id": "COMPLETED"}, "job-execution-result": result})
     }
 
+    /// The living TaskManagers, each with how many of its slots are the job's; without a job, one.
+    fn task_managers(&self) -> Vec<(String, u32)> {
+        let (live, job) = (self.live(), self.lock().job);
+        let tms = live.into_iter().filter(|name| name.starts_with("tm"));
+        let used = |nth: usize| match job {
+            Some(job) => job.tasks.saturating_sub(nth as u32 * SLOTS).min(SLOTS),
+            None => 1,
+        };
+        tms.enumerate().map(|(nth, name)| (name, used(nth))).collect()
+    }
+
     fn registered(&self) -> serde_json::Value {
-        let live = self.live();
-        let tms = live.iter().filter(|name| name.starts_with("tm"));
-        let tms = tms.map(|id| {
-            json!({"id": id, "slotsNumber": 2, "freeSlots": 1, "timeSinceLastHeartbeat": 1, "path": "x"})
+        let tms = self.task_managers().into_iter().map(|(id, used)| {
+            json!({"id": id, "slotsNumber": SLOTS, "freeSlots": SLOTS - used, "timeSinceLastHeartbeat": 1, "path": "x"})
         });
         json!({ "taskmanagers": tms.collect::<Vec<_>>() })
+    }
+
+    fn slots(&self, tm: &str) -> serde_json::Value {
+        let used = self.task_managers().into_iter().find(|(name, _)| name == tm).map_or(0, |(_, used)| used);
+        let slots: Vec<_> = (0..used).map(|_| json!({ "jobId": JOB, "resource": {} })).collect();
+        json!({ "allocatedSlots": slots })
+    }
+
+    fn ran_on(&self) -> serde_json::Value {
+        self.lock().results_asked += 1;
+        let tms = self.task_managers().into_iter().map(|(name, _)| json!({ "taskmanager-id": name }));
+        json!({ "taskmanagers": tms.collect::<Vec<_>>() })
+    }
+
+    /// Tasks by state, which Flink writes in small letters for all of a job and in capitals for a vertex.
+    fn tasks(&self, job: Job) -> (&'static str, u32) {
+        let held: u32 = self.task_managers().into_iter().map(|(_, used)| used).sum();
+        (if held < job.tasks { "scheduled" } else { "running" }, job.tasks)
+    }
+
+    fn jobs(&self) -> serde_json::Value {
+        let job = self.lock().job;
+        let jobs = job.into_iter().map(|job| {
+            let (state, tasks) = self.tasks(job);
+            json!({
+                "jid": JOB, "name": "job", "state": "RUNNING", "start-time": 0, "end-time": -1, "duration": 1,
+                "tasks": { state: tasks, "finished": job.finished }
+            })
+        });
+        let own = self.lock().own_job.into_iter().map(|(id, state)| {
+            json!({
+                "jid": id, "name": "own", "state": state, "start-time": 1, "end-time": 2, "duration": 1, "tasks": {}
+            })
+        });
+        json!({ "jobs": jobs.chain(own).collect::<Vec<_>>() })
+    }
+
+    fn job(&self) -> serde_json::Value {
+        let job = self.lock().job.unwrap();
+        let (state, tasks) = self.tasks(job);
+        let vertex = json!({
+            "id": "v", "name": "v", "parallelism": job.tasks, "slotSharingGroupId": "g",
+            "tasks": { state.to_uppercase(): tasks, "FINISHED": job.finished }
+        });
+        json!({
+            "jid": JOB, "name": "job", "state": "RUNNING", "start-time": 0, "end-time": -1, "duration": 1,
+            "vertices": [vertex]
+        })
     }
 }
 
