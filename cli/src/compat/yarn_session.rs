@@ -5,7 +5,7 @@ mod query;
 
 use std::{ops::ControlFlow, process::ExitCode};
 
-use kobel_conf::Category;
+use kobel_conf::{Category, flink::Origin, settings::Settings};
 use kobel_plan::{ClusterName, ClusterState, Status};
 use kobel_session::{
     Cluster, ClusterSpec, Context, FlinkChoice,
@@ -54,6 +54,7 @@ fn name() -> Result<ClusterName, Failure> {
 
 async fn start(ctx: &Ctx, spec: ClusterSpec, detached: bool) -> Result<ExitCode, Failure> {
     let context = ctx.session()?;
+    let spec = on_demand(spec, &context.settings);
     // From here on a Ctrl-C is seen, also one between two that are looked for.
     let mut signals = Signals::catch()?;
     let file = properties_file(&context, &spec.flink, &spec.overrides)?;
@@ -69,6 +70,19 @@ async fn start(ctx: &Ctx, spec: ClusterSpec, detached: bool) -> Result<ExitCode,
     }
     session.greet(ctx, &session.cluster.status().await?);
     if detached { session.leave(ctx) } else { session.stay(ctx, &mut signals).await }
+}
+
+/// As many TaskManagers as jobs could mean to have.
+const ON_DEMAND: u32 = 1000;
+
+/// Without `-n` a session of Flink 1.5 and later has the TaskManagers that its jobs need. kobel's settings may have it
+/// otherwise.
+fn on_demand(mut spec: ClusterSpec, settings: &Settings) -> ClusterSpec {
+    if spec.task_managers.is_none() && settings.task_managers.origin == Origin::Default {
+        spec.task_managers = Some(0);
+        spec.max_task_managers = settings.max_task_managers.value.or(Some(ON_DEMAND));
+    }
+    spec
 }
 
 async fn attach(ctx: &Ctx, id: ApplicationId, detached: bool) -> Result<ExitCode, Failure> {
@@ -199,4 +213,29 @@ fn typed_lines() -> UnboundedReceiver<String> {
         }
     });
     receive
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn without_n_task_managers_come_as_jobs_need_them_unless_the_settings_say_otherwise() {
+        let counts = |asked, env: &[(&str, &str)]| {
+            let lookup = |name: &str| {
+                env.iter().find(|(key, _)| *key == name).map(|(_, value)| std::ffi::OsString::from(value))
+            };
+            let settings = Settings::load(Path::new("/nowhere/config.toml"), &lookup).unwrap();
+            let spec = ClusterSpec { task_managers: asked, ..ClusterSpec::local(ClusterName::default()) };
+            let spec = on_demand(spec, &settings);
+            (spec.task_managers, spec.max_task_managers)
+        };
+        let most = ("KOBEL_SESSION_MAX_TASK_MANAGERS", "8");
+        assert_eq!(counts(None, &[]), (Some(0), Some(ON_DEMAND)));
+        assert_eq!(counts(None, &[most]), (Some(0), Some(8)));
+        assert_eq!(counts(None, &[("KOBEL_SESSION_TASK_MANAGERS", "1"), most]), (None, None));
+        assert_eq!(counts(Some(2), &[]), (Some(2), None));
+    }
 }

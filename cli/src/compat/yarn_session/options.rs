@@ -42,7 +42,7 @@ const OPTIONS: &[Opt] = &[
 /// What `-h` prints.
 pub(super) const HELP: &str = "\
 yarn-session.sh [OPTIONS]: starts a Flink session on YARN, or attaches to one
-  -n,  --container N            TaskManagers [default: kobel's session.task-managers]
+  -n,  --container N            TaskManagers [default: those that jobs need, as they need them]
   -s,  --slots N                slots of each TaskManager
   -tm, --taskManagerMemory M    memory of a TaskManager's container; a bare number is MB
   -jm, --jobManagerMemory M     memory of the JobManager; a bare number is MB
