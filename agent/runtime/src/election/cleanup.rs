@@ -10,7 +10,7 @@ use kobel_flink::ha::{Removed, ZkError};
 use kobel_plan::{ClusterDir, ClusterPlan, HaPlan, ZooKeeper};
 use tokio::time::sleep;
 
-use super::{AGAIN, Election, Storage, StorageError, storage::remove_empty};
+use super::{AGAIN, Election, Storage, storage::remove_empty};
 
 /// How long a JobManager that had to be killed may be seen in its election: until it is fenced, or its session ends.
 const LINGERING: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(crate) enum CleanupError {
     },
     /// Flink's files are not there to be removed.
     #[error("could not remove the files in {0}")]
-    Files(String, #[source] StorageError),
+    Files(String, #[source] kobel_staging::PlaceError),
 }
 
 impl Election {

@@ -27,7 +27,7 @@ use tokio::{
 
 pub(crate) use former::{Coroner, Former};
 pub(crate) use obituary::{Obituary, rest_address};
-pub(crate) use storage::{Storage, StorageError};
+pub(crate) use storage::Storage;
 
 use crate::observe::Target;
 

@@ -1,10 +1,10 @@
 //! Flink's files of high availability: what is too large for ZooKeeper, and how jobs ended. They lie in a directory
 //! of this machine or of an HDFS.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use kobel_plan::{ClusterPlan, HaPlan, JobId};
-use kobel_staging::{Cause, Deadlines, FileSystem, FsError, Hdfs, PlainFiles};
+use kobel_staging::{Cause, FsError, Place, PlaceError};
 
 /// Where Flink writes down how jobs ended, unless it is told otherwise by [`RESULTS_KEY`].
 const RESULTS: &str = "job-result-store";
@@ -20,25 +20,6 @@ const MOST: u64 = 64 << 20;
 /// How long it may take to say that they are there.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// They cannot be got at.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StorageError {
-    /// kobel does not know this kind of file system.
-    #[error("{0} is neither a file: nor an hdfs: directory")]
-    Elsewhere(String),
-    /// The file system refused.
-    #[error(transparent)]
-    Fs(#[from] FsError),
-}
-
-/// A place in a file system that this process can read and write.
-#[derive(Debug, Clone)]
-struct Place {
-    files: Arc<dyn FileSystem>,
-    /// Absolute, without a slash at its end.
-    path: String,
-}
-
 /// One cluster's files.
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
@@ -49,7 +30,7 @@ pub(crate) struct Storage {
 
 impl Storage {
     /// Those of the cluster of this plan. Nothing is looked at yet.
-    pub(crate) fn of(plan: &ClusterPlan, ha: &HaPlan) -> Result<Self, StorageError> {
+    pub(crate) fn of(plan: &ClusterPlan, ha: &HaPlan) -> Result<Self, PlaceError> {
         let storage = Place::of(plan, &ha.storage_dir)?;
         // A slash would lead elsewhere.
         let id = ha.cluster_id.trim_matches('/');
@@ -100,43 +81,6 @@ pub(super) fn remove_empty(ha: &HaPlan, own: &Path) {
         // One that is not empty, or not there, is no matter.
         around.for_each(|dir| drop(std::fs::remove_dir(dir)));
     }
-}
-
-impl Place {
-    fn of(plan: &ClusterPlan, url: &str) -> Result<Self, StorageError> {
-        let elsewhere = || StorageError::Elsewhere(url.into());
-        let (scheme, rest) = url.split_once(':').unwrap_or(("file", url));
-        let (authority, path) = match rest.strip_prefix("//") {
-            Some(rest) => rest.split_at(rest.find('/').ok_or_else(elsewhere)?),
-            None => ("", rest),
-        };
-        let files: Arc<dyn FileSystem> = match scheme {
-            "file" if authority.is_empty() => Arc::new(PlainFiles::new(Deadlines::default())),
-            "hdfs" => Arc::new(hdfs(plan, authority)?),
-            _ => return Err(elsewhere()),
-        };
-        let path = path.trim_end_matches('/');
-        if path.starts_with('/') { Ok(Self { files, path: path.into() }) } else { Err(elsewhere()) }
-    }
-
-    fn below(&self, name: &str) -> Self {
-        Self { files: self.files.clone(), path: format!("{}/{name}", self.path) }
-    }
-}
-
-/// The HDFS of this authority, or `fs.defaultFS`, as the cluster's JVMs know it.
-fn hdfs(plan: &ClusterPlan, authority: &str) -> Result<Hdfs, FsError> {
-    let url = (!authority.is_empty()).then(|| format!("hdfs://{authority}"));
-    let (properties, user) = match &plan.yarn {
-        Some(yarn) => (yarn.hadoop.clone(), yarn.user.clone()),
-        None => {
-            let properties = plan.hadoop.sites.iter().flat_map(|site| &site.properties);
-            let properties = properties.map(|property| (property.name.clone(), property.value.clone()));
-            let named = plan.job_manager.env.get("HADOOP_USER_NAME").cloned();
-            (properties.collect(), named.or_else(|| std::env::var("USER").ok()).unwrap_or_default())
-        }
-    };
-    Hdfs::new(url.as_deref(), &properties, &user, Deadlines::default())
 }
 
 #[cfg(test)]
@@ -206,7 +150,7 @@ mod tests {
         for url in ["s3://bucket/a", "file://host/a", "file:", "hdfs://nn:8020", "relative/a"] {
             let plan = HaPlan { storage_dir: url.into(), ..ha(tmp.path(), "a") };
             let error = Storage::of(&crate::testing::plan(tmp.path()), &plan).unwrap_err();
-            assert!(matches!(error, StorageError::Elsewhere(_)), "{url}: {error}");
+            assert!(matches!(error, PlaceError::Elsewhere(_)), "{url}: {error}");
         }
     }
 }
