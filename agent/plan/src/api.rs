@@ -23,6 +23,9 @@ pub const EVENTS: &str = "/kobel/v1/events";
 /// GET, with a job's id below it: with high availability, what Flink wrote down of the job's end; 204 as long as
 /// there is nothing, 501 where it cannot be read.
 pub const JOB_RESULTS: &str = "/kobel/v1/job-results";
+/// GET: what jobs can be started from, [`crate::Snapshots`], as of this moment. POST, socket only:
+/// [`crate::snapshot::Note`]; answers 204.
+pub const SNAPSHOTS: &str = "/kobel/v1/snapshots";
 /// POST, socket only: [`StopRequest`]; answers 202 as soon as the cluster is stopping.
 pub const STOP: &str = "/kobel/v1/stop";
 /// POST, socket only: [`ScaleRequest`]; answers the [`Wanted`] that now holds.

@@ -40,6 +40,11 @@ impl ClusterDir {
         self.0.join("events.jsonl")
     }
 
+    /// What its jobs can be started from, [`crate::Snapshots`]. The next cluster of the name goes on with it.
+    pub fn snapshots(&self) -> PathBuf {
+        self.0.join("snapshots.json")
+    }
+
     /// File name of the agent's Unix socket within the directory. Reach it by way of
     /// `/proc/self/fd/<fd of the directory>/agent.sock`: a socket address holds 108 bytes only.
     pub const SOCKET: &'static str = "agent.sock";

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Status;
 
-/// The file [`Kept::FILE`] of a history directory. Beside it lie the timeline ([`Kept::EVENTS`]) and the
-/// last part of each log, under its name.
+/// The file [`Kept::FILE`] of a history directory. Beside it lie the timeline ([`Kept::EVENTS`]), what its
+/// jobs can be started from ([`Kept::SNAPSHOTS`]), and the last part of each log, under its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
@@ -24,6 +24,8 @@ impl Kept {
     pub const FILE: &'static str = "cluster.json";
     /// The timeline, a [`crate::ClusterEvent`] a line.
     pub const EVENTS: &'static str = "events.jsonl";
+    /// What its jobs can be started from, [`crate::Snapshots`].
+    pub const SNAPSHOTS: &'static str = "snapshots.json";
     /// So many bytes of each log are kept, its last ones.
     pub const TAIL: u64 = 256 << 10;
 }

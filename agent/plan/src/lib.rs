@@ -11,6 +11,7 @@ pub mod ids;
 pub mod job;
 pub mod kept;
 pub mod plan;
+pub mod snapshot;
 pub mod status;
 pub mod worker;
 pub mod yarn;
@@ -26,6 +27,7 @@ pub use plan::{
     ClusterKind, ClusterPlan, FlinkHome, FlinkVersion, FrontPlan, HadoopPlan, JavaHome, PortChoice,
     ProviderKind, RolePlan, SLOTS_KEY, Wanted, needed_task_managers, slots_of_task_manager,
 };
+pub use snapshot::Snapshots;
 pub use status::{ClusterState, Status};
 pub use worker::{Exit, Fault, Launch, Phase, Resources, WorkerEvent, WorkerFile, WorkerSpec};
 

@@ -12,7 +12,7 @@ use futures_util::{Stream, stream};
 use kobel_conf::chain;
 use kobel_plan::{
     JobId, Status,
-    api::{ApiError, EVENTS, JOB_RESULTS, STATUS},
+    api::{ApiError, EVENTS, JOB_RESULTS, SNAPSHOTS, STATUS},
 };
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
@@ -25,7 +25,11 @@ const JSON_LINES: (header::HeaderName, &str) = (header::CONTENT_TYPE, "applicati
 /// The routes that only read.
 pub(crate) fn reading() -> Router<Handle> {
     let result = format!("{JOB_RESULTS}/{{job}}");
-    Router::new().route(STATUS, get(status)).route(EVENTS, get(events)).route(&result, get(job_result))
+    Router::new()
+        .route(STATUS, get(status))
+        .route(EVENTS, get(events))
+        .route(&result, get(job_result))
+        .route(SNAPSHOTS, get(snapshots))
 }
 
 /// An answer that is not 2xx.
@@ -76,6 +80,10 @@ async fn events(State(handle): State<Handle>) -> Response {
             failure(StatusCode::INTERNAL_SERVER_ERROR, format!("could not read the timeline: {error}"))
         }
     }
+}
+
+async fn snapshots(State(handle): State<Handle>) -> Response {
+    Json(handle.snapshots.look().await).into_response()
 }
 
 /// In Flink's own words.

@@ -13,7 +13,7 @@ use axum::{
 };
 use kobel_plan::{
     ClusterDir,
-    api::{DRILL, DrillRequest, RESTART, RestartRequest, SCALE, STOP, ScaleRequest, StopRequest},
+    api::{DRILL, DrillRequest, RESTART, RestartRequest, SCALE, SNAPSHOTS, STOP, ScaleRequest, StopRequest},
 };
 use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream, unix};
@@ -87,6 +87,7 @@ pub(crate) fn changing() -> Router<Handle> {
         .route(SCALE, post(scale))
         .route(RESTART, post(restart))
         .route(DRILL, post(drill))
+        .route(SNAPSHOTS, post(note))
 }
 
 /// The socket's routes.
@@ -145,6 +146,16 @@ async fn drill(State(handle): State<Handle>, body: Bytes) -> Response {
         Ok(struck) => Json(struck).into_response(),
         Err(refusal @ Refusal::NoSuchWorker(_)) => failure(StatusCode::NOT_FOUND, refusal.to_string()),
         Err(refusal) => failure(StatusCode::CONFLICT, refusal.to_string()),
+    }
+}
+
+async fn note(State(handle): State<Handle>, body: Bytes) -> Response {
+    match parse(&body) {
+        Ok(note) => {
+            handle.snapshots.note(note).await;
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(refused) => refused,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::election::Storage;
+use crate::{election::Storage, snapshots::SnapshotKeeper};
 
 /// More workers of one role than this is a slip of the finger.
 const MOST_WORKERS: u32 = 10_000;
@@ -30,6 +30,8 @@ pub(crate) struct Handle {
     pub(crate) events: PathBuf,
     /// Where Flink writes down how jobs ended: only with high availability, and where it can be read.
     pub(crate) results: Option<Storage>,
+    /// Who knows what jobs can be started from.
+    pub(crate) snapshots: SnapshotKeeper,
 }
 
 /// Something asked of the supervisor; the answer comes through the channel in it.
@@ -93,11 +95,12 @@ impl Handle {
         let _ = self.requests.try_send(Request::Look(oneshot::channel().0));
     }
 
-    /// Asks for the end; false if the supervisor is gone already. What is remembered of the jobs is
-    /// as of this moment, unless there is no time for it.
+    /// Asks for the end; false if the supervisor is gone already. What is remembered of the jobs, and of what they
+    /// can be started from, is as of this moment, unless there is no time for it.
     pub(crate) async fn stop(&self, request: StopRequest) -> bool {
         if request.grace_ms > 0 {
             self.look().await;
+            self.snapshots.look().await;
         }
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Stop(request, reply)).await.is_ok() && answer.await.is_ok()

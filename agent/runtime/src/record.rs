@@ -248,7 +248,7 @@ fn knows(worker: &Recovered, plan: PlanStamp) -> bool {
 }
 
 /// Writes a file of mode 0600 by way of a temporary one beside it.
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(bytes)?;

@@ -37,6 +37,7 @@ use crate::{
     ports::choose_for_zookeeper,
     record::Record,
     servers::{Servers, heed_signals},
+    snapshots::SnapshotKeeper,
     supervisor::{Inputs, Outputs, Supervisor},
 };
 
@@ -203,7 +204,9 @@ pub(crate) async fn govern(
     supervisor.adopt(recovered, former_port).await;
 
     let beside = beside.map(|beside| tokio::spawn(beside(statuses.clone())));
-    let handle = Handle { status: statuses, requests, events: dir.events(), results: storage };
+    let (snapshots, keeping) = SnapshotKeeper::of(&dir, upstreams.clone(), statuses.clone());
+    let keeping_snapshots = tokio::spawn(keeping);
+    let handle = Handle { status: statuses, requests, events: dir.events(), results: storage, snapshots };
     let observer = tokio::spawn(observe(asked, heard));
     let signals = tokio::spawn(heed_signals(handle.clone())?);
     let over = CancellationToken::new();
@@ -221,6 +224,7 @@ pub(crate) async fn govern(
     servers.stop().await;
     signals.abort();
     observer.abort();
+    keeping_snapshots.abort();
     over.cancel();
     if let Some(keeping) = keeping {
         let _ = keeping.await;

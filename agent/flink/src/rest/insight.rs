@@ -25,6 +25,12 @@ pub struct Checkpoints {
 /// The last of each kind, as far as kobel asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct LatestCheckpoints {
+    /// The last checkpoint that was completed; savepoints are told apart.
+    #[serde(default)]
+    pub completed: Option<Checkpoint>,
+    /// The last savepoint that was completed.
+    #[serde(default)]
+    pub savepoint: Option<Checkpoint>,
     /// What the job was restored from, since its present JobMaster has it.
     #[serde(default)]
     pub restored: Option<RestoredCheckpoint>,
@@ -77,6 +83,12 @@ pub struct Checkpoint {
     pub end_to_end_duration: i64,
     /// Its size.
     pub state_size: i64,
+    /// How many tasks have a part in it.
+    #[serde(default)]
+    pub num_subtasks: i64,
+    /// How many of them have theirs done.
+    #[serde(default)]
+    pub num_acknowledged_subtasks: i64,
     /// Where it is, if it was made.
     #[serde(default)]
     pub external_path: Option<String>,

@@ -1,5 +1,5 @@
-//! What is kept of a cluster that is over, in a history directory on HDFS: how it ended, its timeline, and the
-//! last part of each log. YARN removes the nodes' own files as soon as the application is over.
+//! What is kept of a cluster that is over, in a history directory on HDFS: how it ended, its timeline, what
+//! its jobs can be started from, and the last part of each log. YARN removes the nodes' own files as soon as the application is over.
 
 use std::{
     collections::BTreeMap,
@@ -101,8 +101,11 @@ impl History {
         let history = self.staging.history(&self.cluster, Timestamp::now()).await?;
         let mut files: BTreeMap<_, _> =
             tails.into_iter().map(|tail| (tail.name, Source::Bytes(tail.bytes.into()))).collect();
-        if let Ok(events) = std::fs::read(self.dir.events()) {
-            files.insert(Kept::EVENTS.into(), Source::Bytes(events.into()));
+        let beside = [(Kept::EVENTS, self.dir.events()), (Kept::SNAPSHOTS, self.dir.snapshots())];
+        for (name, path) in beside {
+            if let Ok(bytes) = std::fs::read(path) {
+                files.insert(name.into(), Source::Bytes(bytes.into()));
+            }
         }
         history.put_all(&files.into_iter().collect::<Vec<_>>(), &|_| ()).await?;
         let json = serde_json::to_vec_pretty(&kept).unwrap_or_default();

@@ -7,8 +7,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use kobel_conf::flink::Dialect;
 use kobel_plan::{
-    API_VERSION, ClusterName, ClusterPlan, FlinkHome, FrontPlan, JavaHome, PortChoice, ProviderKind,
-    RolePlan, Wanted,
+    API_VERSION, ClusterDir, ClusterName, ClusterPlan, FlinkHome, FrontPlan, JavaHome, PortChoice,
+    ProviderKind, RolePlan, Wanted,
 };
 
 pub(crate) use http::{call, call_unix};
@@ -18,6 +18,7 @@ pub(crate) use world::{Job, World};
 use crate::{
     handle::{Handle, Request},
     record::Record,
+    snapshots::SnapshotKeeper,
 };
 
 /// How long a condition may take to come true.
@@ -37,8 +38,11 @@ pub(crate) fn handle(
 ) -> (Handle, watch::Sender<Arc<kobel_plan::Status>>, mpsc::Receiver<Request>) {
     let (status, statuses) = watch::channel(Arc::new(Record::of_agent(None, &plan(dir), 8081).status));
     let (requests, requested) = mpsc::channel(1);
+    let (_, upstream) = watch::channel(None);
+    let (snapshots, keeping) = SnapshotKeeper::of(&ClusterDir::new(dir), upstream, statuses.clone());
+    tokio::spawn(keeping);
     (
-        Handle { status: statuses, requests, events: dir.join("events.jsonl"), results: None },
+        Handle { status: statuses, requests, events: dir.join("events.jsonl"), results: None, snapshots },
         status,
         requested,
     )

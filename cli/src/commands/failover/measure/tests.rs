@@ -23,6 +23,8 @@ fn made(id: i64, trigger: i64, ack: i64) -> Checkpoint {
         latest_ack_timestamp: ack,
         end_to_end_duration: ack - trigger,
         state_size: 1,
+        num_subtasks: 1,
+        num_acknowledged_subtasks: 1,
         external_path: None,
         failure_message: None,
     }
@@ -33,7 +35,11 @@ fn restored(id: i64, at: i64) -> RestoredCheckpoint {
 }
 
 fn checkpoints(restored: Option<RestoredCheckpoint>, history: Vec<Checkpoint>) -> Checkpoints {
-    Checkpoints { history, latest: LatestCheckpoints { restored }, ..Checkpoints::default() }
+    Checkpoints {
+        history,
+        latest: LatestCheckpoints { restored, ..Default::default() },
+        ..Checkpoints::default()
+    }
 }
 
 fn at() -> Timestamp {
