@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use kobel_conf::{Category, Explain};
-use kobel_flink::{RestError, rest::JobState};
+use kobel_flink::{Effect, RestError, rest::JobState};
 use kobel_plan::JobId;
 use tokio::time::Instant;
 
-use super::{Target, Written, follow::ended};
+use super::{LEADERLESS, Target, Written, follow::ended};
 
 /// Between two looks at the state of a job that is being cancelled.
 const LOOK: Duration = Duration::from_millis(100);
@@ -39,6 +39,14 @@ pub enum CancelError {
         /// Why not.
         source: RestError,
     },
+    /// The cluster does not answer any more: the job may be cancelled or not.
+    #[error("lost sight of job {job}: whether it is cancelled is unknown")]
+    Unknown {
+        /// The job.
+        job: JobId,
+        /// The last failure.
+        source: RestError,
+    },
     /// It did not end in time.
     #[error("job {job} is being cancelled, and still {state:?} after {} s", after.as_secs())]
     Timeout {
@@ -55,7 +63,7 @@ impl Explain for CancelError {
     fn category(&self) -> Category {
         match self {
             CancelError::NoSuchJob { .. } => Category::NotFound,
-            CancelError::Over { .. } => Category::Other,
+            CancelError::Over { .. } | CancelError::Unknown { .. } => Category::Other,
             CancelError::Rest { source, .. } => source.category(),
             CancelError::Timeout { .. } => Category::Timeout,
         }
@@ -67,8 +75,8 @@ impl Explain for CancelError {
 }
 
 /// Cancels the job and waits until it is over. Returns how it ended: a job may finish or fail
-/// before the cancelling reaches it. A leader that is lost meanwhile takes the cancelling along: the next one is asked
-/// again.
+/// before the cancelling reaches it. To be asked twice for it is nothing to Flink, so where a reply is lost, or a leader
+/// that takes the cancelling along, it is asked again.
 pub async fn cancel(target: &Target, job: JobId, within: Duration) -> Result<JobState, CancelError> {
     let deadline = Instant::now() + within;
     let failed = |source| match source {
@@ -79,27 +87,43 @@ pub async fn cancel(target: &Target, job: JobId, within: Duration) -> Result<Job
     if state.is_terminal() {
         return Err(CancelError::Over { job, state });
     }
-    target.ask(async |rest| rest.cancel_job(job).await).await.map_err(failed)?;
+    let mut taken = ask_for_it(target, job).await.map_err(failed)?;
+    let mut answered_at = Instant::now();
     loop {
         let state = match target.ask(async |rest| rest.job_state(job).await).await {
             Ok(state) => state,
-            // It ended while another one led.
             Err(source) => match target.written(job).await {
+                // It ended while another one led.
                 Written::Down(result) => return Ok(result.end.into()),
+                _ if source.is_passing() && answered_at.elapsed() < LEADERLESS.min(within) => {
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+                _ if source.is_passing() => return Err(CancelError::Unknown { job, source }),
                 Written::NotYet | Written::Nowhere => return Err(failed(source)),
             },
         };
+        answered_at = Instant::now();
         if state.is_terminal()
             && let Some(ended) = ended(target, job, state).await
         {
             return Ok(ended.state);
         }
-        if target.fails_over() && state != JobState::Cancelling {
-            target.ask(async |rest| rest.cancel_job(job).await).await.map_err(failed)?;
+        if (target.fails_over() || !taken) && state != JobState::Cancelling {
+            taken = ask_for_it(target, job).await.map_err(failed)?;
         }
         if Instant::now() >= deadline {
             return Err(CancelError::Timeout { job, state, after: within });
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Whether Flink has taken the request; false where its reply was lost.
+async fn ask_for_it(target: &Target, job: JobId) -> Result<bool, RestError> {
+    match target.ask(async |rest| rest.cancel_job(job).await).await {
+        Ok(()) => Ok(true),
+        Err(lost) if lost.effect() != Effect::NotApplied => Ok(lost.effect() == Effect::Applied),
+        Err(refused) => Err(refused),
     }
 }

@@ -10,9 +10,10 @@ mod submit;
 
 use std::{path::PathBuf, time::Duration};
 
+use jiff::Timestamp;
 use kobel_conf::{Category, Explain};
 use kobel_flink::{FlinkRest, RestError, rest::JobResult};
-use kobel_plan::{ClusterName, ClusterState, JobId, Status};
+use kobel_plan::{ClusterName, ClusterState, JobId, Status, WorkerId};
 use tokio::time::{Instant, sleep};
 
 use crate::control::{Control, ControlError};
@@ -22,7 +23,7 @@ pub use follow::{FollowError, JobEnded, News, Progress, follow};
 pub use jar::{JarError, JarFile};
 pub use list::{find, list};
 pub use output::Output;
-pub use savepoint::{SavepointError, directory as savepoint_directory, savepoint};
+pub use savepoint::{SavepointError, SavepointRequest, directory as savepoint_directory, savepoint};
 pub use submit::{JobRequest, Outcome, Stage, SubmitError, submit};
 
 /// The cluster that jobs are sent to.
@@ -35,6 +36,9 @@ pub struct Target {
     /// With high availability, who knows of jobs that the leader does not know any more.
     pub agent: Option<Control>,
 }
+
+/// A JobManager, and since when it has led.
+type Leader = (WorkerId, Option<Timestamp>);
 
 /// What is known of a job's end beside what the leader says.
 #[derive(Debug)]
@@ -141,6 +145,16 @@ impl Target {
                 settled => return settled,
             }
         }
+    }
+
+    /// Who leads, where it may be another one later and the agent tells.
+    async fn leader(&self) -> Option<Leader> {
+        let status = self.agent.as_ref()?.status().await.ok()?;
+        status
+            .masters
+            .into_iter()
+            .find(|master| master.leader)
+            .map(|master| (master.id, master.leading_since))
     }
 
     /// What Flink wrote down of a job's end.

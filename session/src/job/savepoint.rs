@@ -4,11 +4,13 @@ use std::{path::Path, time::Duration};
 
 use kobel_conf::{Category, Explain};
 use kobel_flink::{
-    Effect, FlinkRest, RestError,
+    Effect, RestError,
     rest::{JobState, SavepointKind, SavepointState, TriggerId},
 };
 use kobel_plan::JobId;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+use super::{LEADERLESS, Leader, Target};
 
 /// Between two looks at a savepoint that is being made.
 const LOOK: Duration = Duration::from_millis(100);
@@ -56,6 +58,8 @@ pub enum SavepointError {
     Unknown {
         /// The job.
         job: JobId,
+        /// Where it would be, if that was said.
+        directory: Option<Box<str>>,
         /// The last failure.
         source: RestError,
     },
@@ -96,6 +100,13 @@ impl Explain for SavepointError {
                 format!("kobel job savepoint {job} DIR   (or kobel job stop {job} --savepoint DIR)")
             }
             Self::Random(_) => return None,
+            Self::Unknown { job, directory: Some(directory), .. } => {
+                let directory = directory.trim_end_matches('/');
+                let prefix = &job.to_string()[..6];
+                format!(
+                    "kobel job checkpoints {job}   (if it was made, it is {directory}/savepoint-{prefix}-…)"
+                )
+            }
             Self::Rest { job, .. }
             | Self::Unknown { job, .. }
             | Self::Failed { job, .. }
@@ -104,63 +115,199 @@ impl Explain for SavepointError {
     }
 }
 
+/// A savepoint to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct SavepointRequest<'a> {
+    /// Of which job.
+    pub job: JobId,
+    /// With or without its end.
+    pub kind: SavepointKind,
+    /// Where to; none leaves it to Flink's configuration.
+    pub directory: Option<&'a str>,
+    /// How long it may take.
+    pub within: Duration,
+}
+
 /// Makes a savepoint, and waits until it is there. Returns where.
-pub async fn savepoint(
-    rest: &FlinkRest,
-    job: JobId,
-    kind: SavepointKind,
-    directory: Option<&str>,
-    within: Duration,
-) -> Result<String, SavepointError> {
+///
+/// The operation has an id of kobel's choice, and a JobManager that knows an id begins nothing for it a second time. So
+/// a request whose reply was lost is sent again as long as the same JobManager leads, and by that id the savepoint is
+/// found again however many replies are lost. Another leader knows nothing of what the one before was asked for: then
+/// it is left at that, for a second savepoint could come of it.
+pub async fn savepoint(target: &Target, request: SavepointRequest<'_>) -> Result<String, SavepointError> {
+    let SavepointRequest { job, within, .. } = request;
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| SavepointError::Random(std::io::Error::other(e)))?;
-    let trigger = TriggerId::from_bytes(bytes);
-    let deadline = Instant::now() + within;
-    let state = rest.job_state(job).await.map_err(|source| refused(job, source))?;
+    let state = target.ask(async |rest| rest.job_state(job).await).await.map_err(|e| refused(job, e))?;
     if state.is_terminal() {
         return Err(SavepointError::Over { job, state });
     }
-    let unsettled = match rest.trigger_savepoint(job, kind, directory, trigger).await {
-        Ok(()) => None,
-        Err(lost) if lost.effect() == Effect::Unknown => Some(lost),
-        Err(lost) if lost.effect() == Effect::Applied => None,
-        Err(source) => return Err(refused(job, source)),
+    let now = Instant::now();
+    let mut making = Making {
+        target,
+        request,
+        trigger: TriggerId::from_bytes(bytes),
+        asked: Asked::No,
+        leader: target.leader().await,
+        before: last_number(target, job).await,
+        answered_at: now,
+        silence: None,
     };
-    let made = made(rest, job, trigger, deadline, unsettled).await?;
-    made.ok_or(SavepointError::Timeout { job, after: within })
+    loop {
+        if let Some(location) = making.step().await? {
+            return Ok(location);
+        }
+        if now.elapsed() >= within {
+            return Err(match making.silence.take() {
+                Some(source) => making.lost(source),
+                None => SavepointError::Timeout { job, after: within },
+            });
+        }
+        sleep(LOOK).await;
+    }
 }
 
-/// Waits for the savepoint; none when the time is over. `unsettled` is why it is not known to be
-/// under way.
-async fn made(
-    rest: &FlinkRest,
-    job: JobId,
+/// The number of the job's last checkpoint, by which those that come after it are known.
+async fn last_number(target: &Target, job: JobId) -> Option<i64> {
+    let known = target.rest.checkpoints(job).await.ok()?.unwrap_or_default();
+    Some(known.history.first().map_or(0, |last| last.id))
+}
+
+/// A savepoint on its way.
+struct Making<'a> {
+    target: &'a Target,
+    request: SavepointRequest<'a>,
     trigger: TriggerId,
-    deadline: Instant,
-    mut unsettled: Option<RestError>,
-) -> Result<Option<String>, SavepointError> {
-    loop {
-        match rest.savepoint_state(job, trigger).await {
+    asked: Asked,
+    /// Who led when it was asked for, where it may be another one later.
+    leader: Option<Leader>,
+    /// The number of the job's last checkpoint before it, as far as Flink told.
+    before: Option<i64>,
+    /// When the cluster told of it last.
+    answered_at: Instant,
+    /// Why it has not told since.
+    silence: Option<RestError>,
+}
+
+/// Whether Flink has been asked for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// It has not.
+    No,
+    /// It may have: the reply was lost.
+    Perhaps,
+    /// It has.
+    Yes,
+}
+
+impl Making<'_> {
+    /// Asks for it, or how it stands; tells where it is once it is there.
+    async fn step(&mut self) -> Result<Option<String>, SavepointError> {
+        let job = self.request.job;
+        if self.asked == Asked::No {
+            return self.ask().await.map(|()| None);
+        }
+        match self.target.rest.savepoint_state(job, self.trigger).await {
             Ok(SavepointState::Completed { location }) => return Ok(Some(location)),
             Ok(SavepointState::Failed(failure)) => {
                 return Err(SavepointError::Failed { job, cause: failure.cause });
             }
-            Ok(SavepointState::InProgress) => unsettled = None,
-            Err(source @ RestError::NotFound { .. }) => {
-                return Err(match unsettled {
-                    // Flink does not know our id: the request whose reply was lost never came.
-                    Some(source) => SavepointError::Rest { job, source },
-                    None => SavepointError::Unknown { job, source },
-                });
-            }
-            Err(source) if Instant::now() >= deadline => return Err(SavepointError::Unknown { job, source }),
-            Err(error) => tracing::debug!(%job, %error, "how the savepoint stands is unknown for the moment"),
+            Ok(SavepointState::InProgress) => self.answered(),
+            Err(source @ RestError::NotFound { .. }) => return self.not_known(source).await,
+            Err(source) => self.bear(source)?,
         }
-        if Instant::now() >= deadline {
-            return Ok(None);
-        }
-        tokio::time::sleep(LOOK).await;
+        Ok(None)
     }
+
+    /// The request, which is nothing new to a JobManager that has it already.
+    async fn ask(&mut self) -> Result<(), SavepointError> {
+        let SavepointRequest { job, kind, directory, .. } = self.request;
+        let lost = self.target.rest.trigger_savepoint(job, kind, directory, self.trigger).await.err();
+        match lost.as_ref().map_or(Effect::Applied, RestError::effect) {
+            Effect::Applied => self.answered(),
+            Effect::Unknown => self.asked = Asked::Perhaps,
+            Effect::NotApplied => {
+                let Some(source) = lost else { return Ok(()) };
+                if self.asked == Asked::No && !self.target.fails_over() {
+                    return Err(refused(job, source));
+                }
+                self.bear(source)?;
+                if self.asked == Asked::No {
+                    // Nobody leads: whoever does next is asked.
+                    self.leader = self.target.leader().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The JobManager does not know our id: the request never came, or came to another one, or it is so long ago that
+    /// it is forgotten.
+    async fn not_known(&mut self, source: RestError) -> Result<Option<String>, SavepointError> {
+        match self.listed().await {
+            Listed::Made(location) => return Ok(Some(location)),
+            Listed::InProgress => return Ok(None),
+            Listed::No => {}
+        }
+        let same_leader =
+            !self.target.fails_over() || (self.leader.is_some() && self.leader == self.target.leader().await);
+        if self.asked == Asked::Perhaps && same_leader {
+            return self.ask().await.map(|()| None);
+        }
+        Err(self.unknown(source))
+    }
+
+    /// What the list of checkpoints has of it: a savepoint that came after ours was asked for is ours.
+    async fn listed(&self) -> Listed {
+        let Some(before) = self.before else { return Listed::No };
+        let Ok(Some(list)) = self.target.rest.checkpoints(self.request.job).await else { return Listed::No };
+        let ours = list.latest.savepoint.iter().chain(&list.history);
+        let ours = ours.filter(|made| made.is_savepoint && made.id > before);
+        let mut found = Listed::No;
+        for made in ours {
+            match (made.status.as_str(), &made.external_path) {
+                ("COMPLETED", Some(path)) => return Listed::Made(path.clone()),
+                ("IN_PROGRESS", _) => found = Listed::InProgress,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The cluster told of it.
+    fn answered(&mut self) {
+        (self.asked, self.answered_at, self.silence) = (Asked::Yes, Instant::now(), None);
+    }
+
+    /// An answer that did not come may come later, unless none has come for long.
+    fn bear(&mut self, source: RestError) -> Result<(), SavepointError> {
+        if source.is_passing() && self.answered_at.elapsed() < LEADERLESS.min(self.request.within) {
+            tracing::debug!(job = %self.request.job, error = %source, "how the savepoint stands is unknown for the moment");
+            self.silence = Some(source);
+            return Ok(());
+        }
+        Err(self.lost(source))
+    }
+
+    /// What it is when no answer comes any more.
+    fn lost(&self, source: RestError) -> SavepointError {
+        match self.asked {
+            Asked::No => refused(self.request.job, source),
+            Asked::Perhaps | Asked::Yes => self.unknown(source),
+        }
+    }
+
+    fn unknown(&self, source: RestError) -> SavepointError {
+        let SavepointRequest { job, directory, .. } = self.request;
+        SavepointError::Unknown { job, directory: directory.map(Into::into), source }
+    }
+}
+
+/// What the list of checkpoints has of a savepoint.
+enum Listed {
+    Made(String),
+    InProgress,
+    No,
 }
 
 fn refused(job: JobId, source: RestError) -> SavepointError {

@@ -1,11 +1,15 @@
 //! `kobel job savepoint` and `kobel job stop`.
 
-use std::{process::ExitCode, time::Duration};
+use std::{convert::Infallible, process::ExitCode, time::Duration};
 
 use kobel_conf::Category;
 use kobel_flink::rest::{JobState, SavepointKind};
 use kobel_plan::{ClusterName, JobId};
-use kobel_session::job::{self, Target};
+use kobel_session::{
+    Cluster, Control,
+    job::{self, SavepointRequest, Target},
+};
+use tokio::time::Instant;
 
 use super::{ended_badly, session, state_name};
 use crate::{
@@ -13,7 +17,7 @@ use crate::{
     commands::wait::within,
     context::Ctx,
     failure::Failure,
-    ui::Signals,
+    ui::{Progress, Signals},
 };
 
 /// Makes a savepoint of a job that goes on, and prints where it is.
@@ -40,6 +44,9 @@ pub(crate) async fn stop(ctx: &Ctx, args: JobStopArgs) -> Result<ExitCode, Failu
     make(ctx, wish).await
 }
 
+/// How often it is shown how far a savepoint is.
+const NEWS: Duration = Duration::from_secs(5);
+
 struct Wish {
     job: JobId,
     cluster: Option<ClusterName>,
@@ -49,55 +56,112 @@ struct Wish {
 }
 
 async fn make(ctx: &Ctx, wish: Wish) -> Result<ExitCode, Failure> {
-    let directory = wish.directory.as_deref().map(job::savepoint_directory).transpose().map_err(|e| {
-        Failure::new(Category::Environment, "cannot find the savepoint's directory").because(&e)
-    })?;
+    let directory = directory(wish.directory.as_deref())?;
     let (cluster, target) = session(&ctx.session()?, wish.cluster.as_ref()).await?;
     let progress = ctx.ui.progress();
     progress.now(format!("making a savepoint of job {}", wish.job));
     let mut signals = Signals::catch()?;
-    let work = async {
-        let made = job::savepoint(&target.rest, wish.job, wish.kind, directory.as_deref(), wish.timeout);
-        let location = made.await?;
-        if wish.kind != SavepointKind::GoOn {
-            progress.now(format!("stopping job {}", wish.job));
-            stopped(&target, &cluster.name, &wish).await?;
-        }
-        Ok::<_, Failure>(location)
+    let request = SavepointRequest {
+        job: wish.job,
+        kind: wish.kind,
+        directory: directory.as_deref(),
+        within: wish.timeout,
     };
     let location = tokio::select! {
-        made = work => made?,
+        made = job::savepoint(&target, request) => made?,
+        never = tell(&target, wish.job, &progress) => match never {},
         caught = signals.next() => {
             drop(progress);
-            ctx.ui.note(format_args!("the savepoint goes on; look at it with: kobel job checkpoints {}", wish.job));
+            ctx.ui.note(format_args!(
+                "the savepoint goes on; look at it with: kobel job checkpoints {} --cluster {}",
+                wish.job, cluster.name
+            ));
             return Ok(caught.exit_code());
         }
     };
-    drop(progress);
-    match wish.kind {
-        SavepointKind::GoOn => ctx.ui.note(format_args!("job {} goes on; its savepoint is", wish.job)),
-        SavepointKind::Stop { .. } => {
-            ctx.ui.note(format_args!("job {} is stopped; its savepoint is", wish.job))
+    // Whatever comes now, it is there.
+    progress.aside(|| {
+        ctx.ui.note(match wish.kind {
+            SavepointKind::GoOn => format!("job {} goes on; its savepoint is", wish.job),
+            SavepointKind::Stop { .. } => format!("job {} stops; its savepoint is", wish.job),
+        });
+        ctx.ui.line(&location);
+    });
+    if wish.kind != SavepointKind::GoOn {
+        progress.now(format!("stopping job {}", wish.job));
+        tokio::select! {
+            stopped = stopped(&target, &cluster, wish.job, wish.timeout) => stopped?,
+            caught = signals.next() => return Ok(caught.exit_code()),
         }
+        drop(progress);
+        ctx.ui.note(format_args!("job {} is stopped", wish.job));
     }
-    ctx.ui.line(location);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for the end of a job whose savepoint is there: it is near.
-async fn stopped(target: &Target, cluster: &ClusterName, wish: &Wish) -> Result<(), Failure> {
+/// Shows how far a savepoint is that takes its time, for as long as it is asked.
+async fn tell(target: &Target, job: JobId, progress: &Progress) -> Infallible {
+    let began = Instant::now();
+    loop {
+        tokio::time::sleep(NEWS).await;
+        let Ok(Some(list)) = target.rest.checkpoints(job).await else { continue };
+        let under_way = list.history.iter().find(|one| one.is_savepoint && one.status == "IN_PROGRESS");
+        if let Some(one) = under_way {
+            let (done, all) = (one.num_acknowledged_subtasks, one.num_subtasks);
+            let (megabytes, seconds) = (one.state_size.max(0) as f64 / 1e6, began.elapsed().as_secs());
+            progress.now(format!(
+                "making a savepoint of job {job}: {done} of {all} tasks are done, {megabytes:.1} MB, {seconds} s"
+            ));
+        }
+    }
+}
+
+/// A directory for savepoints as Flink is to know it.
+pub(crate) fn directory(given: Option<&str>) -> Result<Option<String>, Failure> {
+    given
+        .map(job::savepoint_directory)
+        .transpose()
+        .map_err(|e| Failure::new(Category::Environment, "cannot find the savepoint's directory").because(&e))
+}
+
+/// Waits for the end of a job whose savepoint is there: it is near. A cluster that ends with its job takes along
+/// whoever knows of it.
+pub(crate) async fn stopped(
+    target: &Target,
+    cluster: &Cluster,
+    id: JobId,
+    limit: Duration,
+) -> Result<(), Failure> {
     let too_late = || {
-        Failure::new(Category::Timeout, format!("job {} has its savepoint and does not end", wish.job))
-            .hint(format!("kobel job status {}", wish.job))
+        Failure::new(Category::Timeout, format!("job {id} has its savepoint and does not end"))
+            .hint(format!("kobel job status {id} --cluster {}", cluster.name))
     };
-    let following = async { Ok(job::follow(target, wish.job, None, &mut |_| {}).await?) };
-    let ended = within(Some(wish.timeout), following, too_late).await?;
+    let following = async {
+        let on_news = &mut |_| {};
+        tokio::select! {
+            ended = job::follow(target, id, None, on_news) => Ok(Some(ended?)),
+            () = over(cluster) => Ok(None),
+        }
+    };
+    let Some(ended) = within(Some(limit), following, too_late).await? else { return Ok(()) };
     match ended.state {
         JobState::Finished => Ok(()),
-        JobState::Failed => Err(ended_badly(&ended, cluster)),
+        JobState::Failed => Err(ended_badly(&ended, &cluster.name)),
         other => Err(Failure::new(
             Category::FailedEnd,
-            format!("job {} ended otherwise than stopped: {}", wish.job, state_name(other)),
+            format!("job {id} ended otherwise than stopped: {}", state_name(other)),
         )),
+    }
+}
+
+/// Waits for the end of the cluster; for ever, if its agent does not tell.
+async fn over(cluster: &Cluster) {
+    let told = match Control::open(&cluster.dir) {
+        Ok(control) => control.wait_over().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = told {
+        tracing::debug!(%error, "whether the cluster ends is not told");
+        std::future::pending().await
     }
 }
