@@ -90,6 +90,13 @@ impl Failure {
         self
     }
 
+    /// The same as the reason why something larger failed.
+    pub(crate) fn explaining(mut self, what: impl Into<String>) -> Self {
+        let reason = std::mem::replace(&mut self.0.what, what.into());
+        self.0.why.insert(0, reason);
+        self
+    }
+
     /// The same of another kind.
     pub(crate) fn with_category(mut self, category: Category) -> Self {
         self.0.category = category;

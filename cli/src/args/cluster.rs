@@ -207,6 +207,13 @@ pub(crate) struct StopArgs {
     /// The cluster's name
     #[arg(default_value_t)]
     pub(crate) name: ClusterName,
+    /// First stop each running job with a savepoint, in this directory or in Flink's configured one, and print where
+    /// each is; the cluster goes on if one of them fails
+    #[arg(long, value_name = "DIR")]
+    pub(crate) savepoint: Option<Option<String>>,
+    /// Tell the operators first that no more data comes: windows and timers fire; not to be resumed
+    #[arg(long, requires = "savepoint")]
+    pub(crate) drain: bool,
     /// Leave what is in ZooKeeper and in the storage directory: started again, the cluster recovers its jobs
     #[arg(long)]
     pub(crate) keep_ha: bool,

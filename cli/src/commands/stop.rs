@@ -1,5 +1,7 @@
 //! `kobel stop`.
 
+mod savepoints;
+
 use std::{convert::Infallible, ops::ControlFlow, process::ExitCode, time::Duration};
 
 use kobel_conf::Category;
@@ -25,8 +27,36 @@ pub(crate) async fn run(ctx: &Ctx, args: StopArgs) -> Result<ExitCode, Failure> 
             .hint(format!("kobel wait {} --for stopped", args.name))
     };
     let request = StopRequest::new(StopCause::Stop, grace).keeping_ha(args.keep_ha);
-    let ending = end(ctx, &args.name, request);
+    let ending = async {
+        if args.savepoint.is_some()
+            && let Some(left) = jobs_first(ctx, &args).await?
+        {
+            return Ok(left);
+        }
+        end(ctx, &args.name, request).await
+    };
     within(args.timeout, ending, || too_late(args.timeout.unwrap_or_default())).await
+}
+
+/// Stops the jobs with savepoints; tells the exit code of who does not want to wait for that.
+async fn jobs_first(ctx: &Ctx, args: &StopArgs) -> Result<Option<ExitCode>, Failure> {
+    let name = &args.name;
+    let cluster = ctx.session()?.find(Some(name)).await?;
+    if cluster.status().await?.state.is_terminal() {
+        return Ok(None);
+    }
+    let progress = ctx.ui.progress();
+    let mut signals = Signals::catch()?;
+    tokio::select! {
+        stopped = savepoints::stop_jobs(ctx, &cluster, args, &progress) => stopped.map(|()| None),
+        caught = signals.next() => {
+            drop(progress);
+            ctx.ui.note(format_args!(
+                "the savepoints go on, and cluster {name} too; look at its jobs with: kobel job list --cluster {name}"
+            ));
+            Ok(Some(caught.exit_code()))
+        }
+    }
 }
 
 /// Ends a cluster, telling how it goes.
