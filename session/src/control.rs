@@ -11,8 +11,9 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use kobel_conf::{Category, Explain};
 use kobel_flink::rest::JobResult;
 use kobel_plan::{
-    ClusterDir, ClusterEvent, Fault, JobId, Status, Wanted, WorkerId,
+    ClusterDir, ClusterEvent, Fault, JobId, Snapshots, Status, Wanted, WorkerId,
     api::{self, ApiError, DrillRequest, RestartRequest, ScaleRequest, StopCause, StopRequest, Struck},
+    snapshot::Note,
 };
 use rustix::fs::{Mode, OFlags};
 use serde::{Serialize, de::DeserializeOwned};
@@ -190,6 +191,18 @@ impl Control {
         let response = send(self.client.get(url).timeout(ANSWER), what).await?;
         let file = response.bytes().await.map_err(|e| ControlError::Unknown(what, e))?;
         Ok(JobResult::stored(&file))
+    }
+
+    /// What jobs can be started from, as of this moment.
+    pub async fn snapshots(&self) -> Result<Snapshots, ControlError> {
+        let what = "tell what jobs can be started from";
+        let request = self.client.get(self.url(api::SNAPSHOTS).await?).timeout(ANSWER);
+        body(send(request, what).await?, what).await
+    }
+
+    /// Has something noted that the agent cannot see by itself.
+    pub async fn note(&self, note: &Note) -> Result<(), ControlError> {
+        self.post(api::SNAPSHOTS, note, "note what a job can be started from").await.map(drop)
     }
 
     /// Ends the cluster: workers get SIGTERM and some grace. Returns when the end has begun.

@@ -105,7 +105,7 @@ impl Registry {
     }
 
     /// Takes the name for a new cluster: its directory is there, locked, and empty but for the logs
-    /// of a former run.
+    /// of a former run and what that one's jobs can be started from.
     pub fn claim(&self, name: &ClusterName) -> Result<Claim, RegistryError> {
         // Who may change the state directory can put another one in the place of ours.
         self.clusters.parent().map_or(Ok(()), ensure_private)?;

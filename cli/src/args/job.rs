@@ -7,7 +7,7 @@ use kobel_plan::{ClusterName, JobId};
 
 use super::{
     ClusterArgs, Output,
-    values::{ClaimMode, duration},
+    values::{ClaimMode, RestoreFrom, duration},
 };
 
 /// Runs a program's job, in a session or in a cluster of its own, and follows it to its end
@@ -30,13 +30,16 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=32768))]
     pub(crate) parallelism: Option<u32>,
     /// Savepoint or checkpoint to start from
-    #[arg(short = 's', long, value_name = "PATH")]
+    #[arg(short = 's', long, value_name = "PATH", group = "restore")]
     pub(crate) from_savepoint: Option<String>,
+    /// Start from the newest savepoint or retained checkpoint of this program that kobel knows of
+    #[arg(long, value_name = "latest", value_enum, group = "restore")]
+    pub(crate) from: Option<RestoreFrom>,
     /// What becomes of that savepoint
-    #[arg(long, value_name = "MODE", value_enum, requires = "from_savepoint")]
+    #[arg(long, value_name = "MODE", value_enum, requires = "restore")]
     pub(crate) claim_mode: Option<ClaimMode>,
     /// Start even if the savepoint has state that the program no longer has
-    #[arg(long, requires = "from_savepoint")]
+    #[arg(long, requires = "restore")]
     pub(crate) allow_non_restored_state: bool,
     /// Do not show what the job prints on the TaskManagers
     #[arg(long)]

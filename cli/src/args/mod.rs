@@ -17,7 +17,7 @@ pub(crate) use job::{CancelArgs, JobCommand, JobFactArgs, JobListArgs, JobStopAr
 pub(crate) use upkeep::{
     AttachArgs, EventsArgs, FailoverArgs, GcArgs, QueueArgs, RestartArgs, RoleName, ScaleArgs, Victim,
 };
-pub(crate) use values::{ClaimMode, Condition, Provider, escaped, memory};
+pub(crate) use values::{ClaimMode, Condition, Provider, RestoreFrom, escaped, memory};
 
 use std::path::PathBuf;
 

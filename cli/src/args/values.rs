@@ -39,6 +39,13 @@ pub(crate) enum ClaimMode {
     Legacy,
 }
 
+/// What a job starts from, where kobel is to find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RestoreFrom {
+    /// The newest savepoint or retained checkpoint of the program
+    Latest,
+}
+
 /// What `kobel wait` waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {

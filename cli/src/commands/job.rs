@@ -4,7 +4,7 @@ mod facts;
 mod savepoint;
 
 pub(crate) use facts::{checkpoints, exceptions, status};
-pub(crate) use savepoint::{directory, savepoint, stop, stopped};
+pub(crate) use savepoint::{directory, note, savepoint, stop, stopped};
 
 use std::process::ExitCode;
 

@@ -173,6 +173,7 @@ async fn run_job(ctx: &Ctx, parsed: &Parsed) -> Result<ExitCode, Failure> {
         class: parsed.value("class").map(String::from),
         parallelism,
         from_savepoint: parsed.value("fromSavepoint").map(String::from),
+        from: None,
         allow_non_restored_state: parsed.has("allowNonRestoredState"),
         claim_mode: claim_mode(parsed.value("claimMode").or(parsed.value("restoreMode")))?,
         detach: parsed.has("detached"),

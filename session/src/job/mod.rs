@@ -3,6 +3,7 @@
 mod cancel;
 mod follow;
 mod jar;
+mod latest;
 mod list;
 mod output;
 mod savepoint;
@@ -21,6 +22,7 @@ use crate::control::{Control, ControlError};
 pub use cancel::{CancelError, cancel};
 pub use follow::{FollowError, JobEnded, News, Progress, follow};
 pub use jar::{JarError, JarFile};
+pub use latest::{Latest, LatestError, latest};
 pub use list::{find, list};
 pub use output::Output;
 pub use savepoint::{SavepointError, SavepointRequest, directory as savepoint_directory, savepoint};

@@ -10,7 +10,8 @@ use std::{
 };
 
 use kobel_plan::{
-    Attempt, ClusterDir, ClusterEvent, ClusterName, ClusterPlan, ClusterState, Status, WorkerId,
+    Attempt, ClusterDir, ClusterEvent, ClusterName, ClusterPlan, ClusterState, Snapshots, Status, WorkerId,
+    snapshot::Note,
 };
 use serde::Deserialize;
 
@@ -180,6 +181,56 @@ impl Cluster {
         Ok(workers::histories(status, &attempts, events))
     }
 
+    /// What its jobs, and those of former clusters of its name, can be started from, as far as anybody knows.
+    pub async fn snapshots(&self) -> Snapshots {
+        if let Err(error) = self.refresh().await {
+            tracing::debug!(cluster = %self.name, %error, "what its agent wrote elsewhere cannot be had");
+        }
+        let mut known = self.kept_snapshots();
+        if self.agent_lives().unwrap_or(false) {
+            let told = match Control::open(&self.dir) {
+                Ok(control) => control.snapshots().await,
+                Err(error) => Err(error),
+            };
+            match told {
+                Ok(told) => known.merge(told),
+                Err(error) => tracing::debug!(cluster = %self.name, %error, "its agent does not tell"),
+            }
+        }
+        known
+    }
+
+    /// What was written down here of what its jobs can be started from.
+    fn kept_snapshots(&self) -> Snapshots {
+        let path = self.dir.snapshots();
+        if !path.exists() {
+            return Snapshots::default();
+        }
+        read_json(&path).unwrap_or_else(|error| {
+            tracing::warn!(cluster = %self.name, %error, "what its jobs can be started from is not known");
+            Snapshots::default()
+        })
+    }
+
+    /// Adds what its agent, which writes elsewhere, knew of what its jobs can be started from.
+    pub(crate) fn bring_snapshots(&self, theirs: Snapshots) -> Result<(), RegistryError> {
+        let (path, mut known) = (self.dir.snapshots(), self.kept_snapshots());
+        known.merge(theirs);
+        let json = serde_json::to_vec_pretty(&known.lasting()).unwrap_or_default();
+        fsx::write_whole(&path, &json).map_err(file_error("write", path))
+    }
+
+    /// Has the agent note something of a job. That it does not is no failure of what is noted.
+    pub async fn note(&self, note: Note) {
+        let noted = match Control::open(&self.dir) {
+            Ok(control) => control.note(&note).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted {
+            tracing::info!(cluster = %self.name, %error, "`--from latest` may not know of this");
+        }
+    }
+
     /// Its effective Flink configuration, secrets hidden.
     pub fn settings(&self) -> Result<Vec<Setting>, RegistryError> {
         let ports = self.record()?.map_or_else(Ports::default, |record| Ports {
@@ -254,7 +305,7 @@ impl Cluster {
         status
     }
 
-    /// Removes what a former run left, except the lock and the logs.
+    /// Removes what a former run left, except the lock, the logs, and what its jobs can be started from.
     pub(super) fn clear(&self) -> io::Result<()> {
         let dir = &self.dir;
         let kept = [yarn::recalled(dir), yarn::collected(dir)];

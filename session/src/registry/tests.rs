@@ -37,7 +37,7 @@ pub(crate) fn plan(log_dir: &Path) -> ClusterPlan {
     }
 }
 
-fn registry(dir: &tempfile::TempDir) -> Registry {
+pub(crate) fn registry(dir: &tempfile::TempDir) -> Registry {
     let at = |name: &str| dir.path().join(name);
     Registry::new(&Dirs {
         state: at("state"),
@@ -52,7 +52,7 @@ fn name(text: &str) -> ClusterName {
 }
 
 /// A cluster that somebody left behind in this state; in `Starting` without a record.
-fn leave(registry: &Registry, text: &str, state: ClusterState) -> Cluster {
+pub(crate) fn leave(registry: &Registry, text: &str, state: ClusterState) -> Cluster {
     let claim = registry.claim(&name(text)).unwrap();
     let plan = ClusterPlan { name: name(text), ..plan(&claim.dir.logs()) };
     fsx::write_whole(&claim.dir.plan(), &serde_json::to_vec(&plan).unwrap()).unwrap();

@@ -86,6 +86,10 @@ async fn bring(cluster: &Cluster, directory: &Directory, kept: &Kept) -> Result<
     if fs::metadata(cluster.dir.events()).map_or(0, |meta| meta.len()) < events.len() as u64 {
         write(cluster.dir.events(), &events)?;
     }
+    // Masters before this version did not write it, and there may be nothing to write.
+    if let Ok(json) = directory.read(Kept::SNAPSHOTS).await {
+        cluster.bring_snapshots(serde_json::from_slice(&json).unwrap_or_default())?;
+    }
     for (name, length) in kept.logs.iter().filter(|(name, _)| LogFile::is_name(name)) {
         let path = cluster.dir.logs().join(name);
         let tail = directory.read(name).await?;

@@ -2,9 +2,13 @@
 
 use std::{convert::Infallible, process::ExitCode, time::Duration};
 
+use jiff::Timestamp;
 use kobel_conf::Category;
 use kobel_flink::rest::{JobState, SavepointKind};
-use kobel_plan::{ClusterName, JobId};
+use kobel_plan::{
+    ClusterName, JobId,
+    snapshot::{Note, Snapshot},
+};
 use kobel_session::{
     Cluster, Control,
     job::{self, SavepointRequest, Target},
@@ -87,6 +91,7 @@ async fn make(ctx: &Ctx, wish: Wish) -> Result<ExitCode, Failure> {
         });
         ctx.ui.line(&location);
     });
+    note(&cluster, wish.job, location).await;
     if wish.kind != SavepointKind::GoOn {
         progress.now(format!("stopping job {}", wish.job));
         tokio::select! {
@@ -114,6 +119,12 @@ async fn tell(target: &Target, job: JobId, progress: &Progress) -> Infallible {
             ));
         }
     }
+}
+
+/// Lets the cluster's agent know of a savepoint.
+pub(crate) async fn note(cluster: &Cluster, job: JobId, path: String) {
+    let savepoint = Snapshot { at: Timestamp::now(), path };
+    cluster.note(Note::Savepoint { job, savepoint }).await;
 }
 
 /// A directory for savepoints as Flink is to know it.

@@ -1,6 +1,7 @@
 //! `kobel run`: a program's job in a session, or in a cluster of its own.
 
 mod per_job;
+mod restore;
 
 use std::{
     cell::RefCell,
@@ -14,13 +15,14 @@ use std::{
 
 use kobel_conf::Category;
 use kobel_flink::rest::{ClaimMode as FlinkClaimMode, JobState, TaskCounts};
-use kobel_plan::{ClusterName, JobId};
+use kobel_plan::{ClusterName, JobId, snapshot::Note};
 use kobel_session::{
     job::{self, JobEnded, JobRequest, News, Outcome, Output, Stage, SubmitError, Target},
     registry::Cluster,
 };
 use tokio::time::MissedTickBehavior;
 
+use self::restore::{program, restored};
 use super::job::{ended_badly, session, state_name};
 use crate::{
     args::{ClaimMode, RunArgs},
@@ -43,6 +45,7 @@ pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
         let what = format!("{flag} is for a cluster that the job has for itself");
         return Err(Failure::new(Category::Usage, what).hint(format!("kobel run --per-job {flag} …")));
     }
+    let program = program(&args)?;
     let (cluster, target) = session(&ctx.session()?, args.cluster.as_ref()).await?;
     if let Some(owner) = cluster.plan().ok().and_then(|plan| plan.job) {
         let what = format!("cluster {} belongs to job {}, and takes no other", cluster.name, owner.id);
@@ -56,11 +59,16 @@ pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
         true => None,
         false => Some(attached.output().await?),
     };
-    let request = request(&args, &cluster);
+    let savepoint = restored(ctx, &args, &program, Some(&target)).await?;
+    let request = request(&args, savepoint, &cluster);
     let id = job::random_job_id()
         .map_err(|e| Failure::new(Category::Environment, "cannot choose a job id").because(&e))?;
+    let submitting = async {
+        let noted = cluster.note(Note::Program { job: id, program });
+        tokio::join!(attached.submit(id, &request, output.as_mut()), noted).0
+    };
     let submitted = tokio::select! {
-        outcome = attached.submit(id, &request, output.as_mut()) => outcome?,
+        outcome = submitting => outcome?,
         caught = signals.next() => return Ok(attached.left_before_submit(id, caught)),
     };
     // Main is over: what it printed comes before what the job will.
@@ -86,14 +94,14 @@ pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
     attached.closing(&ended, &submitted)
 }
 
-fn request(args: &RunArgs, cluster: &Cluster) -> JobRequest {
+fn request(args: &RunArgs, savepoint: Option<String>, cluster: &Cluster) -> JobRequest {
     let (jar, program_args) = args.jar_and_args();
     JobRequest {
         jar: jar.into(),
         class: args.class.clone(),
         args: program_args.to_vec(),
         parallelism: args.parallelism,
-        savepoint: args.from_savepoint.clone(),
+        savepoint,
         allow_non_restored: args.allow_non_restored_state,
         claim_mode: args.claim_mode.map(claim_mode),
         kept_in: Some(cluster.dir.workers()),

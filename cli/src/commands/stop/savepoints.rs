@@ -13,7 +13,7 @@ use kobel_session::{
 
 use crate::{
     args::StopArgs,
-    commands::job::{directory, stopped},
+    commands::job::{directory, note, stopped},
     context::Ctx,
     failure::Failure,
     ui::Progress,
@@ -76,7 +76,10 @@ impl Stopping<'_> {
         let directory = self.directory.as_deref();
         let request = SavepointRequest { job, kind, directory, within: self.within };
         match job::savepoint(self.target, request).await {
-            Ok(location) => self.progress.aside(|| self.ctx.ui.line(format_args!("{job} {location}"))),
+            Ok(location) => {
+                self.progress.aside(|| self.ctx.ui.line(format_args!("{job} {location}")));
+                note(self.cluster, job, location).await;
+            }
             // It has nothing more to lose.
             Err(SavepointError::Over { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
