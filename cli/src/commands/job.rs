@@ -63,7 +63,7 @@ pub(crate) async fn cancel(ctx: &Ctx, args: CancelArgs) -> Result<ExitCode, Fail
 
 /// A state as Flink writes it.
 pub(super) fn state_name(state: JobState) -> String {
-    format!("{state:?}").to_uppercase()
+    state.to_string()
 }
 
 /// A job that ended, but did not finish.

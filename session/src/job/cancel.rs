@@ -24,7 +24,7 @@ pub enum CancelError {
         source: RestError,
     },
     /// It ended before.
-    #[error("job {job} is over already: {state:?}")]
+    #[error("job {job} is over already: {state}")]
     Over {
         /// The job.
         job: JobId,
@@ -48,7 +48,7 @@ pub enum CancelError {
         source: RestError,
     },
     /// It did not end in time.
-    #[error("job {job} is being cancelled, and still {state:?} after {} s", after.as_secs())]
+    #[error("job {job} is being cancelled, and still {state} after {} s", after.as_secs())]
     Timeout {
         /// The job.
         job: JobId,

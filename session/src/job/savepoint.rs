@@ -30,7 +30,7 @@ pub enum SavepointError {
         source: RestError,
     },
     /// The job is over.
-    #[error("job {job} is over already: {state:?}")]
+    #[error("job {job} is over already: {state}")]
     Over {
         /// The job.
         job: JobId,

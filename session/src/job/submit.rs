@@ -11,7 +11,7 @@ use std::{
 use kobel_conf::{Category, Explain};
 use kobel_flink::{
     Effect, FlinkRest, RestError,
-    rest::{ClaimMode, JarId, RunRequest},
+    rest::{ClaimMode, JarId, JobState, RunRequest},
 };
 use kobel_plan::JobId;
 use tokio::time::{Instant, sleep};
@@ -113,6 +113,18 @@ pub enum SubmitError {
         /// All that Flink said.
         trace: String,
     },
+    /// Its job is there, and failed before it ran: most often it cannot start from where it should.
+    #[error("job {job} of {} failed before it ran: {cause}", jar.display())]
+    Failed {
+        /// The jar.
+        jar: PathBuf,
+        /// The job.
+        job: JobId,
+        /// The one line that says why.
+        cause: String,
+        /// All that Flink said.
+        trace: String,
+    },
     /// The request to run it did not get through; there is no job.
     #[error("cannot run {}", jar.display())]
     NotApplied {
@@ -156,7 +168,7 @@ impl SubmitError {
     /// All that Flink said about a failed program, Java's trace included.
     pub fn trace(&self) -> Option<&str> {
         match self {
-            SubmitError::Program { trace, .. } => Some(trace),
+            SubmitError::Program { trace, .. } | SubmitError::Failed { trace, .. } => Some(trace),
             _ => None,
         }
     }
@@ -166,7 +178,7 @@ impl Explain for SubmitError {
     fn category(&self) -> Category {
         match self {
             SubmitError::Jar(e) => e.category(),
-            SubmitError::Program { .. } => Category::FailedEnd,
+            SubmitError::Program { .. } | SubmitError::Failed { .. } => Category::FailedEnd,
             SubmitError::Upload { source, .. } | SubmitError::NotApplied { source, .. } => source.category(),
             SubmitError::Unknown { .. } => Category::Other,
         }
@@ -274,13 +286,14 @@ async fn settle(
         return Err(SubmitError::NotApplied { jar, source: error });
     }
     match error {
-        RestError::Rejected { cause, trace, .. } => match exists(rest, job, patience, MainIs::Over).await {
-            true => Ok(Outcome::ClientResult { job, cause }),
-            false => Err(SubmitError::Program { jar, cause, trace }),
+        RestError::Rejected { cause, trace, .. } => match shows_up(rest, job, patience, MainIs::Over).await {
+            Some(JobState::Failed) => Err(SubmitError::Failed { jar, job, cause, trace }),
+            Some(_) => Ok(Outcome::ClientResult { job, cause }),
+            None => Err(SubmitError::Program { jar, cause, trace }),
         },
-        lost => match exists(rest, job, patience, MainIs::Unknown).await {
-            true => Ok(Outcome::Submitted(job)),
-            false => Err(SubmitError::Unknown { jar, job, source: lost }),
+        lost => match shows_up(rest, job, patience, MainIs::Unknown).await {
+            Some(_) => Ok(Outcome::Submitted(job)),
+            None => Err(SubmitError::Unknown { jar, job, source: lost }),
         },
     }
 }
@@ -294,17 +307,17 @@ enum MainIs {
     Unknown,
 }
 
-/// Whether the job shows up within this time.
-async fn exists(rest: &FlinkRest, job: JobId, within: Duration, main: MainIs) -> bool {
+/// Where the job stands, if it shows up within this time.
+async fn shows_up(rest: &FlinkRest, job: JobId, within: Duration, main: MainIs) -> Option<JobState> {
     let deadline = Instant::now() + within;
     loop {
         match rest.job_state(job).await {
-            Ok(_) => return true,
-            Err(RestError::NotFound { .. }) if main == MainIs::Over => return false,
+            Ok(state) => return Some(state),
+            Err(RestError::NotFound { .. }) if main == MainIs::Over => return None,
             Err(error) => tracing::debug!(%job, %error, "job not there"),
         }
         if Instant::now() >= deadline {
-            return false;
+            return None;
         }
         tokio::time::sleep(LOOK).await;
     }

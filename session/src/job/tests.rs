@@ -208,6 +208,19 @@ async fn a_refusal_whose_job_runs_is_a_program_that_wants_its_result() {
 }
 
 #[tokio::test]
+async fn a_refusal_whose_job_failed_at_once_is_the_jobs_failure() {
+    let body = json!({ "errors": ["java.io.FileNotFoundException: Cannot find savepoint '/nowhere/x'"] });
+    let reply = Some((StatusCode::BAD_REQUEST, body));
+    let states = vec!["FAILED", "FAILED"];
+    let (outcome, flink, _) = submitted(Script { reply, job_exists: true, states }).await;
+    let error = outcome.unwrap_err();
+    assert_eq!((error.effect(), error.category()), (Effect::NotApplied, Category::FailedEnd));
+    let text = error.to_string();
+    assert!(text.contains(&sent_id(&flink.seen).to_string()) && text.contains("/nowhere/x"), "{text}");
+    assert_eq!(flink.seen.lock().unwrap().deleted.len(), 1);
+}
+
+#[tokio::test]
 async fn a_program_that_fails_before_its_job_is_told_in_one_line() {
     let trace = "Internal server error.\n<Exception on server side:\norg.apache.flink.X: no\n\tat a.b(C.java:1)\nCaused by: java.lang.IllegalArgumentException: no input\n\tat d.e(F.java:2)\nEnd of exception on server side>";
     let reply = Some((StatusCode::INTERNAL_SERVER_ERROR, json!({ "errors": [trace] })));
