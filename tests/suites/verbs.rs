@@ -193,6 +193,38 @@ fn collecting(lab: &Lab) {
     assert_eq!((pid(lab, 0), jm_pid(lab)), processes);
 }
 
+/// Starts a session whose jobs make checkpoints that stay.
+fn start_checkpointing(lab: &Lab) {
+    let checkpoints = format!("execution.checkpointing.dir=file://{}", lab.path("checkpoints").display());
+    let retained = "execution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION";
+    let options = ["-D", &checkpoints, "-D", retained, "-D", "execution.checkpointing.interval=300ms"];
+    lab.kobel(&[&["start", "--slots", "2"][..], &options].concat()).ok();
+}
+
+/// The numbers of a job's completed checkpoints, the newest first, and how often it was restored.
+fn checkpoints(lab: &Lab, id: &str) -> (Vec<u64>, u64) {
+    let known = lab.kobel(&["job", "checkpoints", id, "-o", "json"]).ok().json();
+    let list = known["history"].as_array().unwrap().iter();
+    let completed = list.filter(|one| one["state"] == "COMPLETED" && one["kind"] == "checkpoint");
+    (completed.filter_map(|one| one["id"].as_u64()).collect(), known["counts"]["restored"].as_u64().unwrap())
+}
+
+fn until_checkpointed(lab: &Lab, id: &str) {
+    wait::until("a checkpoint is completed", SOON, || match checkpoints(lab, id).0 {
+        list if list.is_empty() => Err("none yet".into()),
+        _ => Ok(()),
+    });
+}
+
+/// Runs the program from the newest there is, and tells what was said of that and the job.
+fn from_latest(lab: &Lab, jar: &str) -> (String, String) {
+    let run = lab.kobel(&["run", "-d", "--from", "latest", jar]).ok();
+    let told = run.stderr.lines().find(|line| line.contains("starting from the")).map(String::from);
+    let id = run.stdout.trim().rsplit(' ').next().expect("an id").to_string();
+    println!("{told:?}");
+    (told.unwrap_or_else(|| panic!("not told: {}", run.stderr)), id)
+}
+
 fn events(lab: &Lab) -> Vec<String> {
     let list = lab.kobel(&["events", "default", "-o", "json"]).ok().json();
     list.as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap().to_string()).collect()
@@ -244,5 +276,69 @@ on_each_flink! {
         assert_eq!((&forgotten[0]["kind"], &forgotten[0]["removed"]), (&"record".into(), &true.into()));
         assert_eq!(lab.kobel(&["ps", "-o", "name"]).ok().stdout, "");
         assert!(lab.kobel(&["gc"]).ok().stderr.contains("nothing to remove"));
+    }
+
+    fn a_program_goes_on_from_the_latest_also_in_the_next_cluster(flink: Flink) {
+        let lab = Lab::with_flink("latest", &flink);
+        let jar = compile_job(&flink, "SleepingJob", lab.dir());
+        let jar = jar.to_str().unwrap();
+        start_checkpointing(&lab);
+        let none = lab.kobel(&["run", "--from", "latest", jar]).expect(4);
+        assert!(none.stderr.contains("SleepingJob") && none.stderr.contains("-s PATH"), "{}", none.stderr);
+        lab.kobel(&["run", "--from", "latest", "-s", "x", jar]).expect(2);
+        for args in [&["run", "-s", "/nowhere/x", jar][..], &["run", "-d", "-s", "/nowhere/x", jar]] {
+            let absent = lab.kobel(args).expect(7);
+            assert!(absent.stderr.contains("/nowhere/x") && !absent.stderr.contains("--per-job"), "{}", absent.stderr);
+        }
+
+        let first = start_job(&lab, &[jar]);
+        until_checkpointed(&lab, &first);
+        lab.kobel(&["job", "cancel", &first]).ok();
+        let (told, second) = from_latest(&lab, jar);
+        assert!(told.contains("checkpoint") && told.contains(&first) && told.contains("/chk-"), "{told}");
+        until_checkpointed(&lab, &second);
+        assert_eq!(checkpoints(&lab, &second).1, 1, "it was restored");
+
+        // Nobody says where to: nothing is stopped.
+        let refused = lab.kobel(&["stop", "--savepoint"]).expect(5);
+        assert!(refused.stderr.contains("goes on") && refused.stderr.contains("--savepoint DIR"), "{}", refused.stderr);
+        let third = start_job(&lab, &[jar]);
+        let savepoints = lab.path("savepoints");
+        let stopped = lab.kobel(&["stop", "default", "--savepoint", savepoints.to_str().unwrap()]).ok();
+        println!("stop of two jobs with savepoints, and the cluster: {:?}", stopped.took);
+        let mut lines: Vec<_> = stopped.stdout.lines().map(|line| line.split_once(' ').unwrap()).collect();
+        lines.sort_unstable();
+        let mut jobs = [second.as_str(), third.as_str()];
+        jobs.sort_unstable();
+        assert_eq!(lines.iter().map(|(job, _)| *job).collect::<Vec<_>>(), jobs, "{}", stopped.stdout);
+        for (_, path) in &lines {
+            let path = std::path::Path::new(path.trim_start_matches("file:"));
+            assert!(path.join("_metadata").is_file(), "{}", path.display());
+        }
+        lab.no_process_left();
+
+        start_checkpointing(&lab);
+        let refused = lab.kobel(&["run", "--from", "latest", jar]).expect(2);
+        assert!(refused.stderr.contains(&second) && refused.stderr.contains(&third), "{}", refused.stderr);
+        let lost = savepoints.join(lines.iter().find(|(job, _)| *job == third).unwrap().1.rsplit('/').next().unwrap());
+        std::fs::remove_dir_all(lost).unwrap();
+        let (told, fourth) = from_latest(&lab, jar);
+        assert!(told.contains("savepoint") && told.contains(&second), "{told}");
+        until_checkpointed(&lab, &fourth);
+
+        // A session that is killed knows of no end; the newest checkpoint lies beside the one it saw.
+        let record = lab.cluster_dir("default").join("snapshots.json");
+        wait::until("the agent has seen one", SOON, || match std::fs::read_to_string(&record) {
+            Ok(text) if text.contains(&fourth) => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        let newest = checkpoints(&lab, &fourth).0[0];
+        lab.kobel(&["kill", "default"]).ok();
+        start_checkpointing(&lab);
+        let (told, _) = from_latest(&lab, jar);
+        let number = told.rsplit("/chk-").next().and_then(|n| n.trim().parse::<u64>().ok());
+        assert!(told.contains(&fourth) && number >= Some(newest), "{told}, {newest}");
+        lab.kobel(&["stop"]).ok();
+        lab.no_process_left();
     }
 }

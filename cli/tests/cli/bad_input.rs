@@ -100,3 +100,20 @@ fn conditions_durations_formats_and_job_ids_are_checked() {
     assert_misuse(&kobel.run(["start", "--attach", "--no-wait"]), &["--no-wait"]);
     assert_misuse(&kobel.run(["logs", "--jm", "--agent"]), &["cannot be used with"]);
 }
+
+/// Case 66: Flink would ignore what it does not know, and run the job.
+#[test]
+fn what_a_job_starts_from_and_how_is_checked_here() {
+    let kobel = Kobel::new();
+    assert_misuse(&kobel.run(["run", "--from", "newest", "x.jar"]), &["newest", "latest"]);
+    assert_misuse(
+        &kobel.run(["run", "--from", "latest", "-s", "/s", "x.jar"]),
+        &["--from", "--from-savepoint"],
+    );
+    assert_misuse(&kobel.run(["run", "--claim-mode", "claim", "x.jar"]), &["--from-savepoint", "--from"]);
+    assert_misuse(&kobel.run(["run", "-s", "/s", "--claim-mode", "clam", "x.jar"]), &["clam", "claim"]);
+    assert_misuse(&kobel.run(["run", "--allow-non-restored-state", "x.jar"]), &["--from-savepoint"]);
+    assert_misuse(&kobel.run(["stop", "--drain"]), &["--savepoint"]);
+    assert_misuse(&kobel.run(["job", "stop", &"0".repeat(33)]), &["32 hexadecimal digits"]);
+    assert_misuse(&kobel.run(["job", "savepoint", "x/../y"]), &["32 hexadecimal digits"]);
+}
