@@ -37,7 +37,7 @@ use crate::{
     ports::choose_for_zookeeper,
     record::Record,
     servers::{Servers, heed_signals},
-    snapshots::SnapshotKeeper,
+    snapshots::{self, SnapshotKeeper},
     supervisor::{Inputs, Outputs, Supervisor},
 };
 
@@ -196,6 +196,7 @@ pub(crate) async fn govern(
         tokio::spawn(JobWatch { id: job.id, log_dir, storage, asked: asked.clone(), news }.run());
         jobs
     });
+    let program = plan.job.as_ref().and_then(snapshots::program_of);
     let inputs = Inputs { workers: provider.watch(), heard: hears, requests: requested, jobs, elections };
     let fenced = provider.fenced();
     let mut supervisor = Supervisor::new(plan, dir.clone(), provider, record, outputs);
@@ -206,6 +207,9 @@ pub(crate) async fn govern(
     let beside = beside.map(|beside| tokio::spawn(beside(statuses.clone())));
     let (snapshots, keeping) = SnapshotKeeper::of(&dir, upstreams.clone(), statuses.clone());
     let keeping_snapshots = tokio::spawn(keeping);
+    if let Some(note) = program {
+        snapshots.note(note).await;
+    }
     let handle = Handle { status: statuses, requests, events: dir.events(), results: storage, snapshots };
     let observer = tokio::spawn(observe(asked, heard));
     let signals = tokio::spawn(heed_signals(handle.clone())?);

@@ -13,8 +13,8 @@ use kobel_flink::{
     rest::{Checkpoint, JobState, JobSummary},
 };
 use kobel_plan::{
-    ClusterDir, JobId, Snapshots, Status,
-    snapshot::{Note, Snapshot},
+    ClusterDir, JobId, JobPlan, Snapshots, Status,
+    snapshot::{Note, Program, Snapshot},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -83,6 +83,13 @@ impl SnapshotKeeper {
         };
         (Self(requests), keeping.run(requested, status))
     }
+}
+
+/// What is noted of the job that a cluster is for.
+pub(crate) fn program_of(plan: &JobPlan) -> Option<Note> {
+    let jar = plan.jar.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let class = plan.class.clone()?;
+    Some(Note::Program { job: plan.id, program: Program { class, jar } })
 }
 
 /// What a former agent, or a former cluster of this name, has left. A file that cannot be read is as good as none.

@@ -6,7 +6,6 @@ use std::{
 };
 
 use axum::{Json, Router, extract::Path, http::StatusCode, response::IntoResponse, routing::get};
-use kobel_plan::snapshot::Program;
 use serde_json::{Value, json};
 
 use super::*;

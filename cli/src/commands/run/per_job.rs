@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::ControlFlow, path::Path, process::ExitCode, time::
 
 use kobel_conf::Category;
 use kobel_flink::FlinkRest;
-use kobel_plan::{ClusterName, ClusterState, JobId, JobState, JobStatus, Restore, Status};
+use kobel_plan::{ClusterName, ClusterState, JobId, JobState, JobStatus, Restore, Status, snapshot::Program};
 use kobel_session::{
     Cluster, ClusterSpec,
     job::{self, JobEnded, Output, Target},
@@ -20,6 +20,7 @@ use super::{
         start::{self, Starting},
     },
     CANCEL, LOOK, claim_mode, closing_lines, progress_line,
+    restore::{program, restored},
 };
 use crate::{
     args::RunArgs,
@@ -40,7 +41,9 @@ pub(super) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
     let id = job::random_job_id()
         .map_err(|e| Failure::new(Category::Environment, "cannot choose a job id").because(&e))?;
     let context = ctx.session()?;
-    let compiled = start::decide(ctx, &context, &spec(&args, id)?).await?;
+    let program = program(&args)?;
+    let savepoint = restored(ctx, &args, &program, None).await?;
+    let compiled = start::decide(ctx, &context, &spec(&args, id, program, savepoint)?).await?;
     if args.dry_run {
         return start::show_plan(ctx, &compiled, None);
     }
@@ -78,10 +81,15 @@ pub(super) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
     running.attached(begun, &args, &mut signals).await
 }
 
-fn spec(args: &RunArgs, id: JobId) -> Result<ClusterSpec, Failure> {
+fn spec(
+    args: &RunArgs,
+    id: JobId,
+    program: Program,
+    savepoint: Option<String>,
+) -> Result<ClusterSpec, Failure> {
     let (jar, program_args) = args.jar_and_args();
     let name = args.cluster.clone().unwrap_or_else(|| name_of(jar, id));
-    let restore = args.from_savepoint.clone().map(|path| Restore {
+    let restore = savepoint.map(|path| Restore {
         path,
         claim_mode: args.claim_mode.map(claim_mode),
         allow_non_restored: args.allow_non_restored_state,
@@ -89,7 +97,8 @@ fn spec(args: &RunArgs, id: JobId) -> Result<ClusterSpec, Failure> {
     let job = JobSpec {
         id,
         jar: jar.into(),
-        class: args.class.clone(),
+        // Also what the jar's manifest names: by it the program is known to `--from latest`.
+        class: Some(program.class),
         args: program_args.to_vec(),
         parallelism: args.parallelism,
         restore,
