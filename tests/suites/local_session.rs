@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use kobel_kit::{Lab, example_jar, http, on_each_flink};
+use kobel_kit::{Flink, Lab, example_jar, http, on_each_flink, wait};
+use kobel_tests::SOON;
+use serde_json::Value;
 
 const WORD_COUNT: &str = "org.apache.flink.streaming.examples.wordcount.WordCount";
 const TEXT: &str = "to be or not to be\nthat is the question\nto sleep\n";
@@ -23,7 +25,73 @@ fn counts(dir: &Path) -> HashMap<String, u32> {
     counts
 }
 
+/// Runs a WordCount of two slots to its end, and says how long after its submission its tasks had slots.
+fn word_count_of_two(lab: &Lab, flink: &Flink, output: &str) -> i64 {
+    let (input, output) = (lab.file("text", TEXT), lab.path(output));
+    let jar = example_jar(flink);
+    let run = lab.kobel(&[
+        "run",
+        "-c",
+        WORD_COUNT,
+        "-p",
+        "2",
+        jar.to_str().unwrap(),
+        "--input",
+        input.to_str().unwrap(),
+        "--output",
+        output.to_str().unwrap(),
+    ]);
+    let run = run.ok();
+    assert_eq!(counts(&output)["to"], 3);
+    let id = run.stdout.lines().next().and_then(|line| line.rsplit_once(' ')).expect("the first line").1;
+    let rest = status(lab)["restUrl"].as_str().unwrap().to_string();
+    let job: Value = serde_json::from_str(&http::get(&format!("{rest}/jobs/{id}")).unwrap().body).unwrap();
+    let deployed =
+        job["vertices"].as_array().unwrap().iter().map(|vertex| vertex["start-time"].as_i64().unwrap());
+    deployed.max().unwrap() - job["start-time"].as_i64().unwrap()
+}
+
+fn status(lab: &Lab) -> Value {
+    lab.kobel(&["status", "-o", "json"]).json()
+}
+
+/// Waits until there shall be so many TaskManagers, and, if that matters, there are.
+fn wanted(lab: &Lab, count: u64, settled: bool) {
+    wait::until(&format!("{count} TaskManagers"), SOON, || {
+        let tms = status(lab)["taskManagers"].clone();
+        let there = tms["list"].as_array().map_or(0, Vec::len) as u64;
+        match tms["wanted"].as_u64() {
+            Some(wanted) if wanted == count && (there == count || !settled) => Ok(()),
+            _ => Err(tms.to_string()),
+        }
+    });
+}
+
 on_each_flink! {
+    fn task_managers_come_for_a_job_and_go_when_they_are_idle(flink: Flink) {
+        let lab = Lab::with_flink("demand", &flink);
+        let idle = "resourcemanager.taskmanager-timeout=5000";
+        lab.kobel(&["start", "--tm", "0", "--max-tm", "2", "--slots", "1", "--tm-mem", "800m", "-D", idle]).ok();
+        let ready = status(&lab);
+        assert_eq!((&ready["state"], &ready["slots"]["total"]), (&"Ready".into(), &0.into()), "{ready}");
+        let cold = word_count_of_two(&lab, &flink, "first");
+        let warm = word_count_of_two(&lab, &flink, "second");
+        wanted(&lab, 0, false);
+        // Those that are going tell Flink so: it does not count on them.
+        let after_release = word_count_of_two(&lab, &flink, "third");
+        println!(
+            "Flink {}: a job of 2 slots has them {cold} ms after its submission where there was no TaskManager, \
+             {warm} ms where all are there, {after_release} ms right after these were released",
+            flink.version
+        );
+        wanted(&lab, 0, true);
+        let events = lab.kobel(&["events"]).ok().stdout;
+        assert!(events.contains("1 job needs 2 more slots: 2 TaskManagers, the most"), "{events}");
+        assert!(events.contains("idle for 5s: 0 TaskManagers"), "{events}");
+        lab.kobel(&["stop"]).ok();
+        lab.no_process_left();
+    }
+
     fn a_session_runs_word_count(flink: Flink) {
         let lab = Lab::with_flink("session", &flink);
         let input = lab.file("text", TEXT);

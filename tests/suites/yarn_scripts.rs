@@ -68,6 +68,42 @@ fn over(cluster: &Shared, id: &str) {
     cluster.no_container_left();
 }
 
+/// Without `-n` as Flink has it since 1.5: containers come for jobs, and are given back.
+#[test]
+fn without_n_containers_come_as_jobs_need_them_and_go() {
+    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(setup)) else { return };
+    let _turn = turn();
+    let lab = lab("yarn-scripts-demand", &flink, &cluster);
+    let idle = "-Dresourcemanager.taskmanager-timeout=3000";
+    let started =
+        lab.script("yarn-session.sh", &["-tm", "800", "-s", "1", "-jm", "1024", "-d", idle]).ok().stdout;
+    let id = application(&started);
+    let containers = |count: u64| {
+        wait::until(&format!("{count} containers"), PROMPT, || {
+            let app = cluster.yarn().get(&format!("/apps/{id}")).unwrap_or_default()["app"].clone();
+            match app["runningContainers"].as_u64() {
+                Some(now) if now == count => Ok(()),
+                now => Err(format!("{now:?}")),
+            }
+        });
+    };
+    containers(1);
+    let input = lab.file("in.txt", "to be or not to be\n");
+    let (output, jar) = (lab.path("counts"), example_jar(&flink));
+    let job = ["--input", input.to_str().unwrap(), "--output", output.to_str().unwrap()];
+    let run =
+        lab.kobel(&[&["run", "-c", WORD_COUNT, "-p", "2", jar.to_str().unwrap()], &job[..]].concat()).ok();
+    println!("a job of 2 slots is over {:?} after its submission where there was no container", run.took);
+    containers(1);
+    let name = lab.kobel(&["ps", "-o", "name"]).ok().stdout;
+    let events = lab.kobel(&["events", name.trim()]).ok().stdout;
+    assert!(events.contains("1 job needs 2 more slots: 2 TaskManagers"), "{events}");
+    assert!(events.contains("2 TaskManagers were idle for 3s: 0 TaskManagers"), "{events}");
+    lab.kobel(&["stop", name.trim()]).ok();
+    over(&cluster, &id);
+    lab.no_process_left();
+}
+
 /// The mission's own lines, word for word.
 #[test]
 fn a_session_is_started_used_and_ended_by_flinks_own_commands() {

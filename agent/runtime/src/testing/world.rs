@@ -49,6 +49,14 @@ pub(crate) struct Job {
     pub(crate) tasks: u32,
     /// Tasks that have ended, on every TaskManager.
     pub(crate) finished: u32,
+    /// Slots that it needs beside, which nothing tells.
+    pub(crate) hidden: u32,
+}
+
+impl Job {
+    fn slots(self) -> u32 {
+        self.tasks + self.hidden
+    }
 }
 
 /// Of every TaskManager.
@@ -162,7 +170,7 @@ impl World {
         let (live, job) = (self.live(), self.lock().job);
         let tms = live.into_iter().filter(|name| name.starts_with("tm"));
         let used = |nth: usize| match job {
-            Some(job) => job.tasks.saturating_sub(nth as u32 * SLOTS).min(SLOTS),
+            Some(job) => job.slots().saturating_sub(nth as u32 * SLOTS).min(SLOTS),
             None => 1,
         };
         tms.enumerate().map(|(nth, name)| (name, used(nth))).collect()
@@ -190,7 +198,7 @@ impl World {
     /// Tasks by state, which Flink writes in small letters for all of a job and in capitals for a vertex.
     fn tasks(&self, job: Job) -> (&'static str, u32) {
         let held: u32 = self.task_managers().into_iter().map(|(_, used)| used).sum();
-        (if held < job.tasks { "scheduled" } else { "running" }, job.tasks)
+        (if held < job.slots() { "scheduled" } else { "running" }, job.tasks)
     }
 
     fn jobs(&self) -> serde_json::Value {

@@ -10,7 +10,7 @@ fn up_to_three(plan: &mut ClusterPlan) {
 }
 
 fn job(tasks: u32, finished: u32) -> Option<Job> {
-    Some(Job { tasks, finished })
+    Some(Job { tasks, finished, hidden: 0 })
 }
 
 impl Fixture {
@@ -106,6 +106,19 @@ async fn a_returning_agent_keeps_what_jobs_need() {
         let back = agent.task_managers(2).await;
         assert_eq!((back.task_managers.pinned, agent.world.asked()), (0, vec![]), "{record}");
     }
+    agent.stop(0, "stop").await;
+    agent.ended().await;
+}
+
+#[tokio::test]
+async fn a_job_that_waits_although_it_seems_to_have_its_slots_gets_more() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut agent = Fixture::start_in(tmp.path(), World::default(), up_to_three).await;
+    agent.state(ClusterState::Ready).await;
+    agent.world.have_job(Some(Job { tasks: 2, finished: 0, hidden: 2 }));
+    agent.task_managers(2).await;
+    let scalings = ["1 job needs 2 more slots: 1 TaskManager", "1 job needs 2 more slots: 2 TaskManagers"];
+    assert_eq!(agent.scalings(), scalings);
     agent.stop(0, "stop").await;
     agent.ended().await;
 }
