@@ -155,11 +155,18 @@ fn fold(last: &Status, report: &AppReport) -> Status {
             Status { reason, ..over(last, ClusterState::Stopped, String::new()) }
         }
         (AppState::Finished | AppState::Failed | AppState::Killed, _) => {
-            over(last, ClusterState::Failed, words)
+            over(last, ClusterState::Failed, words + &kept(last))
         }
         _ if last.agent.is_some() => silent(last, "YARN is starting its ApplicationMaster again"),
         _ => Status { state: ClusterState::Starting, reason: None, ..last.clone() },
     }
+}
+
+/// High availability outlives a cluster that did not end well.
+fn kept(last: &Status) -> String {
+    let ha = last.ha.as_ref().filter(|_| last.state != ClusterState::Starting);
+    let Some(ha) = ha else { return String::new() };
+    format!("; its jobs are kept: `kobel start` with `-z {}` goes on with them", ha.cluster_id)
 }
 
 /// What a ResourceManager that was started anew puts before the words of a master, without so much as a blank

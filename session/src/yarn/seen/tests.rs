@@ -3,7 +3,10 @@ use std::{collections::BTreeMap, path::Path};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use kobel_conf::settings::YarnApi;
 use kobel_hadoop_rpc::yarn::{ApplicationId, LogStatus};
-use kobel_plan::{ClusterDir, ClusterName, status::AgentStatus};
+use kobel_plan::{
+    ClusterDir, ClusterName,
+    status::{AgentStatus, HaStatus},
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -74,6 +77,20 @@ fn the_end_of_an_application_is_the_end_of_the_cluster() {
         );
         assert_eq!(told.agent, None);
     }
+}
+
+#[test]
+fn what_high_availability_keeps_is_named_when_the_end_was_a_bad_one() {
+    let ha = HaStatus { cluster_id: "etl".into(), root: "/flink".into(), quorum: None };
+    let ready = Status { ha: Some(ha), ..last(ClusterState::Ready) };
+    let told = |state, status| fold(&ready, &report(state, status, "why")).reason.unwrap();
+    let kept = "why; its jobs are kept: `kobel start` with `-z etl` goes on with them";
+    assert_eq!(told(AppState::Failed, FinalStatus::Failed), kept);
+    assert_eq!(told(AppState::Finished, FinalStatus::Failed), kept);
+    assert_eq!(told(AppState::Finished, FinalStatus::Succeeded), "why");
+    let starting = Status { state: ClusterState::Starting, ..ready.clone() };
+    let told = fold(&starting, &report(AppState::Failed, FinalStatus::Failed, "why"));
+    assert_eq!(told.reason.as_deref(), Some("why"), "it never had jobs");
 }
 
 #[test]
