@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kobel_plan::{
     API_VERSION, Attempt, ClusterDir, ClusterEvent, ClusterPlan, ClusterState, Role, Status, Wanted,
     WorkerId,
@@ -27,6 +27,11 @@ use crate::{
     recall::{Note, PlanStamp, Recalled, recall},
 };
 
+/// So many agents in a row, started within [`LOOP`], that ended before the cluster was ready are a crash loop.
+const IN_A_ROW: usize = 5;
+/// See [`IN_A_ROW`].
+const LOOP: SignedDuration = SignedDuration::from_mins(10);
+
 /// `record.json`. Its `status` is what the submitting side shows when no agent lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +40,9 @@ pub(crate) struct Record {
     pub(crate) api_version: String,
     /// How many agents have had charge of this cluster.
     pub(crate) epoch: u32,
+    /// When the agents since the cluster was ready last took charge.
+    #[serde(default)]
+    pub(crate) starts: Vec<Timestamp>,
     /// How many workers there shall be in any case, by the plan or the last scaling.
     pub(crate) wanted: Wanted,
     /// How many TaskManagers there shall be beyond those, while jobs need them.
@@ -126,6 +134,9 @@ impl Record {
         let agent = AgentStatus { host: kobel_provider::local::host_name(), pid: std::process::id() };
         let mut record = former.unwrap_or_else(|| Self::first(plan));
         record.epoch += 1;
+        let now = Timestamp::now();
+        record.starts.retain(|start| now.duration_since(*start) < LOOP);
+        record.starts.push(now);
         record.front_port = front_port;
         record.status.rest_url = Some(front::url(&plan.front, front_port));
         record.status.agent = Some(agent);
@@ -136,6 +147,7 @@ impl Record {
         Self {
             api_version: API_VERSION.into(),
             epoch: 0,
+            starts: vec![],
             wanted: plan.wanted,
             extra_task_managers: 0,
             front_port: 0,
@@ -156,6 +168,18 @@ impl Record {
     pub(crate) fn present(&self) -> Wanted {
         let task_managers = self.wanted.task_managers.saturating_add(self.extra_task_managers);
         Wanted { task_managers, ..self.wanted }
+    }
+
+    /// The end of a cluster whose agents end again and again, and others start them.
+    pub(crate) fn agents_in_a_loop(&self) -> Option<Ending> {
+        let ended = self.starts.len().saturating_sub(1);
+        let reason = || {
+            format!(
+                "{ended} masters in a row ended before the cluster was ready, within {} minutes",
+                LOOP.as_mins()
+            )
+        };
+        (ended >= IN_A_ROW).then(|| Ending::new(EndKind::Failed, reason(), Duration::ZERO))
     }
 
     /// What a former agent left of a living cluster: its record, or what the workers tell when that is

@@ -170,6 +170,8 @@ pub(crate) async fn govern(
         ha.quorum = Some(embedded_quorum(port));
     }
     record.save(&dir).await;
+    // On a single machine nobody starts agents but by commands.
+    let crash_loop = record.agents_in_a_loop().filter(|_| plan.provider == ProviderKind::Yarn);
 
     let (status, statuses) = watch::channel(Arc::new(record.status.clone()));
     let (upstream, upstreams) = watch::channel(None);
@@ -203,6 +205,9 @@ pub(crate) async fn govern(
     supervisor.reserve(WorkerId::zookeeper(), reserved);
     // Before anyone can ask: what a former agent told last may not be so any more.
     supervisor.adopt(recovered, former_port).await;
+    if let Some(ending) = crash_loop {
+        supervisor.end(ending);
+    }
 
     let beside = beside.map(|beside| tokio::spawn(beside(statuses.clone())));
     let (snapshots, keeping) = SnapshotKeeper::of(&dir, upstreams.clone(), statuses.clone());

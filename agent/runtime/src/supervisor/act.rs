@@ -48,7 +48,7 @@ impl Supervisor {
     }
 
     /// Ends the cluster: from now on workers are only let go.
-    pub(super) fn end(&mut self, ending: Ending) {
+    pub(crate) fn end(&mut self, ending: Ending) {
         tracing::info!(kind = ?ending.kind, reason = ending.reason, "the cluster ends");
         let now = Instant::now();
         self.give_up_at = Some(now + ending.grace + GIVE_UP);

@@ -65,6 +65,9 @@ impl Supervisor {
             self.event(EventKind::StateChanged, None, format!("{}{reason}", status.state));
         }
         let changed = self.record.status != status;
+        if status.state == ClusterState::Ready {
+            self.record.starts.clear();
+        }
         self.record.status = status;
         self.record.ever_ready = self.table.ever_ready();
         if changed {

@@ -124,3 +124,34 @@ async fn workers_of_another_plan_are_replaced() {
     agent.stop(0, "stop").await;
     agent.ended().await;
 }
+
+#[tokio::test]
+async fn masters_that_end_again_and_again_before_the_cluster_is_ready_end_it() {
+    let tmp = tempfile::tempdir().unwrap();
+    let on = |provider: ProviderKind| move |plan: &mut ClusterPlan| plan.provider = provider;
+    let mut agent = Fixture::start_in(tmp.path(), World::default(), on(ProviderKind::Yarn)).await;
+    let (world, dir) = (agent.world.clone(), agent.dir.clone());
+    let read = || serde_json::from_slice::<Record>(&fs::read(dir.record()).unwrap()).unwrap();
+    // As if so many agents had come since the cluster was ready.
+    let came = |count: usize, ago: i64| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(ago);
+        let record = Record { starts: vec![at; count], ..read() };
+        fs::write(dir.record(), serde_json::to_vec(&record).unwrap()).unwrap();
+    };
+    let survived = [(4, 1, ProviderKind::Yarn), (9, 11, ProviderKind::Yarn), (9, 1, ProviderKind::Local)];
+    for (count, ago, provider) in survived {
+        agent.until("ready with every process known", is_quiet).await;
+        assert_eq!(read().starts, [], "ready");
+        agent.kill_agent().await;
+        came(count, ago);
+        agent = Fixture::start_in(tmp.path(), world.clone(), on(provider)).await;
+    }
+    agent.until("ready with every process known", is_quiet).await;
+    agent.kill_agent().await;
+    came(5, 1);
+    let agent = Fixture::start_in(tmp.path(), world, on(ProviderKind::Yarn)).await;
+    let (failed, world) = agent.ended().await;
+    let expected = "5 masters in a row ended before the cluster was ready, within 10 minutes";
+    assert_eq!((failed.state, reason(&failed)), (ClusterState::Failed, expected));
+    assert_eq!(world.finished(), Some(Outcome::Failed));
+}
