@@ -9,6 +9,7 @@ mod command;
 pub mod hadoop;
 pub mod http;
 mod lab;
+mod relay;
 mod scene;
 pub mod sockets;
 pub mod wait;
@@ -16,6 +17,7 @@ pub mod wait;
 pub use artifacts::{Flink, compile_job, example_jar};
 pub use command::{Done, Running};
 pub use lab::{Lab, kobel_binary};
+pub use relay::Relay;
 
 /// Makes one test per supported Flink out of a function that takes a [`Flink`].
 #[macro_export]

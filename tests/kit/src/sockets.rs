@@ -26,6 +26,14 @@ fn socket_inodes(pid: i32) -> Vec<u64> {
     fds.filter_map(|fd| inode(fd.ok()?.target)).collect()
 }
 
+/// Whether one end of a connection is this port of this process.
+pub fn has_port(pid: i32, port: u16) -> bool {
+    let inodes = socket_inodes(pid);
+    let tcp = procfs::net::tcp().into_iter().flatten().chain(procfs::net::tcp6().into_iter().flatten());
+    let mut ends = tcp.filter(|e| e.local_address.port() == port);
+    ends.any(|e| e.state != TcpState::Listen && inodes.contains(&e.inode))
+}
+
 /// The highest resident memory a process ever had, in KiB.
 pub fn peak_memory_kib(pid: i32) -> u64 {
     Process::new(pid).and_then(|p| p.status()).ok().and_then(|s| s.vmhwm).expect("VmHWM of a living process")

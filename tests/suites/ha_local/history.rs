@@ -33,17 +33,39 @@ impl Ha {
     /// How often somebody became the leader. To be asked before the cluster is stopped: a leader that goes in order
     /// hands over first, and has more to say.
     fn had_one_leader_at_every_instant(&self) -> usize {
-        let (logs, reigns) = (self.job_manager_logs(), self.reigns());
+        let reigns = self.reigns();
         for pair in reigns.windows(2) {
             assert!(pair[0].to <= pair[1].from, "two led at once: {pair:#?}");
         }
+        self.checkpoints_only_rise();
+        reigns.len()
+    }
+
+    /// Who is cut off from ZooKeeper takes itself for the leader until it knows better: for how many milliseconds the
+    /// first leader did after the second led, and the checkpoints that it completed after that.
+    ///
+    /// One may come: a write that was under way is repeated in its next session, when nobody asks whether it leads.
+    #[track_caller]
+    pub(super) fn two_led(&self) -> (u64, Vec<u64>) {
+        let (logs, reigns) = (self.job_manager_logs(), self.reigns());
+        let [first, second, later @ ..] = &reigns[..] else { panic!("two led: {reigns:#?}") };
+        let again = later.first().map(|reign| reign.from.as_str());
+        let (_, log) = logs.iter().find(|(name, _)| *name == first.whose).expect("its log");
+        let is_late = |at: &String| *at > second.from && again.is_none_or(|again| at.as_str() < again);
+        let late = completed(log, &self.job).into_iter().filter(|(at, _)| is_late(at));
+        let late: Vec<u64> = late.map(|(_, number)| number).collect();
+        assert!(late.len() <= 1, "completed by {}, which led no longer: {late:?}", first.whose);
+        (ms_of_day(&first.to).saturating_sub(ms_of_day(&second.from)), late)
+    }
+
+    fn checkpoints_only_rise(&self) {
+        let logs = self.job_manager_logs();
         let mut checkpoints: Vec<_> = logs.iter().flat_map(|(_, log)| completed(log, &self.job)).collect();
         checkpoints.sort();
         for pair in checkpoints.windows(2) {
             assert!(pair[0].1 < pair[1].1, "checkpoints do not only rise: {pair:?}");
         }
-        assert!(!reigns.is_empty() && !checkpoints.is_empty(), "nobody ever led");
-        reigns.len()
+        assert!(!checkpoints.is_empty(), "nobody ever led");
     }
 
     fn reigns(&self) -> Vec<Reign> {
@@ -69,6 +91,11 @@ impl Ha {
 fn lines(log: &str) -> impl Iterator<Item = (&str, &str)> {
     let timed = log.lines().filter_map(|line| Some((line.get(..TIME)?, line)));
     timed.filter(|(time, _)| time.starts_with("20") && time.as_bytes()[TIME - 4] == b',')
+}
+
+fn ms_of_day(time: &str) -> u64 {
+    let parts = time[TIME - 12..].split([':', ',']).map(|part| part.parse::<u64>().expect("a number"));
+    parts.zip([3_600_000, 60_000, 1000, 1]).map(|(part, ms)| part * ms).sum()
 }
 
 fn reigns(whose: &str, log: &str) -> Vec<Reign> {
@@ -109,4 +136,5 @@ fn reigns_end_with_a_word_or_with_the_log() {
     assert_eq!(told, [(at(0), at(3)), (at(5), at(6))]);
     assert_eq!(completed(log, "0f"), [(at(2), 7)]);
     assert_eq!(completed(log, "1f"), []);
+    assert_eq!(ms_of_day("2026-11-21 10:00:02,345"), 36_002_345);
 }

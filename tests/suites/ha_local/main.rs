@@ -6,6 +6,7 @@ mod embedded;
 mod faults;
 mod history;
 mod jobs;
+mod partition;
 mod storm;
 mod upkeep;
 
