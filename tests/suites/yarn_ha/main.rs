@@ -50,21 +50,26 @@ impl Endless for Session<'_> {
 
 impl<'a> Session<'a> {
     fn start(cluster: &'a Cluster, flink: &Flink, more: &[&str]) -> Self {
-        let (hdfs, home) = (cluster.hdfs(), format!("/user/{USER}"));
         let lab = cluster.lab(USER, "yarn-ha", flink);
+        let mut session = Self { cluster, application: String::new(), job: String::new(), lab };
+        session.start_cluster(more);
+        session.job = submit_endless(&session.lab, flink);
+        session.running_since(0);
+        session
+    }
+
+    /// Starts the cluster, for the first time or once more.
+    fn start_cluster(&mut self, more: &[&str]) {
+        let (hdfs, home) = (self.cluster.hdfs(), format!("/user/{USER}"));
         let storage = format!("high-availability.storageDir={}{home}/ha", hdfs.uri());
         let checkpoints = format!("state.checkpoints.dir={}{home}/checkpoints", hdfs.uri());
-        let mut args = vec!["start", "ha", "--on", "yarn", "--zookeeper", &cluster.zookeeper().address];
+        let zookeeper = &self.cluster.zookeeper().address;
+        let mut args = vec!["start", "ha", "--on", "yarn", "--zookeeper", zookeeper];
         args.extend(["--tm", "2", "--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"]);
         args.extend(["-D", &storage, "-D", &checkpoints, "-D", "execution.checkpointing.interval=200 ms"]);
         args.extend(more);
-        lab.kobel(&args).ok();
-        let job = submit_endless(&lab, flink);
-        let status = lab.kobel(&["status", "ha", "-o", "json"]).json();
-        let application = status["yarn"]["applicationId"].as_str().expect("an id").into();
-        let session = Self { cluster, application, job, lab };
-        session.running_since(0);
-        session
+        self.lab.kobel(&args).ok();
+        self.application = self.status()["yarn"]["applicationId"].as_str().expect("an id").into();
     }
 
     fn ready(&self) -> Value {
@@ -120,6 +125,32 @@ fn task_managers_and_jobs_outlive_the_master() {
         );
         println!("{}", session.lab.kobel(&["events", "ha"]).stdout);
     }
+    session.lab.kobel(&["stop", "ha"]).ok();
+    cluster.no_container_left();
+    session.lab.no_process_left();
+}
+
+/// Row 5. YARN has the last word; what high availability keeps is there for the next cluster of the same id.
+#[test]
+fn a_cluster_whose_masters_are_used_up_has_failed_and_the_next_one_recovers_its_jobs() {
+    let (Some(flink), Some((cluster, _one))) = (Flink::v1(), cluster()) else { return };
+    let mut session = Session::start(&cluster, &flink, &["-z", "kept", "-D", "yarn.application-attempts=1"]);
+    let checkpoint = session.checkpoint().unwrap();
+    kill_9(session.processes("./kobel am")[0]);
+    let since = Instant::now();
+    let failed = wait::until("the cluster has failed", SOON, || match session.status() {
+        now if now["state"] == "Failed" => Ok(now),
+        now => Err(now.to_string()),
+    });
+    cluster.no_container_left();
+    println!("row 5: masters used up: failed, and no container left, after {:.1?}", since.elapsed());
+    let reason = failed["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(&session.application) && reason.contains("exitCode: 137"), "{failed}");
+
+    session.start_cluster(&["-z", "kept"]);
+    let since = Instant::now();
+    session.running_since(checkpoint);
+    println!("row 5: started again with -z: the same job RUNNING, {:.1?} after that", since.elapsed());
     session.lab.kobel(&["stop", "ha"]).ok();
     cluster.no_container_left();
     session.lab.no_process_left();

@@ -11,8 +11,8 @@ use std::{
 use kobel_hadoop_rpc::{
     Auth,
     yarn::{
-        AppFilter, AppReport, AppState, ApplicationId, ClientError, ContainerId, FinalStatus, Launch, Master,
-        NodeState, Resource, ResourceManager, Submission,
+        AppFilter, AppReport, AppState, ApplicationId, AttemptId, ClientError, ContainerExit, ContainerId,
+        FinalStatus, Launch, Master, NodeState, Resource, ResourceManager, Submission,
     },
 };
 use kobel_kit::hadoop::{self, Cluster, Hadoop, Setup};
@@ -108,6 +108,27 @@ async fn an_application_is_submitted_seen_failed_over_and_killed() {
     kobel_kit::wait::until("the container is gone", PROMPT, || {
         if containers_of(&cluster, new.id) > 0 { Err(format!("{:?}", cluster.containers())) } else { Ok(()) }
     });
+}
+
+#[tokio::test]
+async fn how_a_master_ended_is_told_where_its_node_saw_it() {
+    let Some(cluster) = hadoop::shared(setup) else { return };
+    let rm = client(&cluster);
+    let cases = [("exit 7", Some(7)), ("kill -9 $$", Some(137)), ("sleep 300", None)];
+    for (command, status) in cases {
+        let id = rm.new_application().await.unwrap().id;
+        rm.submit(&submission(id, command, BTreeMap::new())).await.unwrap();
+        let attempt = AttemptId { application: id, number: 1 };
+        if status.is_none() {
+            until(&rm, id, "it runs", |_| containers_of(&cluster, id) > 0).await;
+            rm.fail_attempt(attempt).await.unwrap();
+        }
+        until(&rm, id, "it is over", |report| report.state == AppState::Failed).await;
+        let told = rm.attempt_diagnostics(attempt).await.unwrap();
+        println!("{command}: {told}");
+        let exit = ContainerExit::of_master(attempt, &told);
+        assert_eq!(exit, status.map(ContainerExit::Code), "{command}: {told}");
+    }
 }
 
 #[tokio::test]
