@@ -28,7 +28,8 @@ pub(crate) struct ClusterArgs {
     /// TaskManagers [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub(crate) tm: Option<u32>,
-    /// TaskManagers that there may be when jobs need more [default: as many as --tm]
+    /// TaskManagers that there may be when jobs need more [default: as many as --tm, for a
+    /// cluster's own job as its parallelism needs]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub(crate) max_tm: Option<u32>,
     /// Slots of each TaskManager
@@ -70,14 +71,27 @@ pub(crate) struct ClusterArgs {
 impl ClusterArgs {
     /// The first that was given.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
-        let Self { provider, flink, conf, tm, slots, tm_mem, jm_mem, masters, zookeeper, namespace, .. } =
-            self;
+        let Self {
+            provider,
+            flink,
+            conf,
+            tm,
+            max_tm,
+            slots,
+            tm_mem,
+            jm_mem,
+            masters,
+            zookeeper,
+            namespace,
+            ..
+        } = self;
         let Self { queue, application_name, node_label, ship, properties, .. } = self;
         let given = [
             (*provider != Provider::default(), "--on"),
             (flink.is_some(), "--flink"),
             (conf.is_some(), "--conf"),
             (tm.is_some(), "--tm"),
+            (max_tm.is_some(), "--max-tm"),
             (slots.is_some(), "--slots"),
             (tm_mem.is_some(), "--tm-mem"),
             (jm_mem.is_some(), "--jm-mem"),

@@ -7,7 +7,7 @@ use kobel_flink::rest::JobState;
 use kobel_plan::{ClusterState, JobId, Status};
 use kobel_session::{
     Cluster,
-    job::{self, Target},
+    job::{self, JobEnded, Target},
     logs,
 };
 
@@ -94,14 +94,37 @@ pub(crate) fn failed_end(status: &Status) -> Failure {
 }
 
 async fn finished(cluster: &Cluster, id: JobId, progress: &Progress) -> Result<(), Failure> {
-    let target = Target::of(&cluster.status().await?)?;
+    let status = cluster.status().await?;
+    if status.job.as_ref().is_some_and(|own| own.id == id) {
+        return well(own_job(cluster, progress).await?, cluster);
+    }
+    let target = Target::of(&status)?;
     let ended = job::follow(&target, id, None, &mut |news| {
         if let job::News::Progress(now) = news {
             progress.now(format!("job {id} {}", state_name(now.state)));
         }
     })
     .await?;
+    well(ended, cluster)
+}
+
+fn well(ended: JobEnded, cluster: &Cluster) -> Result<(), Failure> {
     if ended.state == JobState::Finished { Ok(()) } else { Err(ended_badly(&ended, &cluster.name)) }
+}
+
+/// The end of the job that has the cluster for itself: its agent tells, and the record of one that is over.
+async fn own_job(cluster: &Cluster, progress: &Progress) -> Result<JobEnded, Failure> {
+    news::follow(cluster, |status| {
+        if let Some(ended) = status.job.as_ref().and_then(JobEnded::of) {
+            return ControlFlow::Break(Ok(ended));
+        }
+        if status.state.is_terminal() || news::is_abandoned(status) {
+            return ControlFlow::Break(Err(failed_end(status)));
+        }
+        progress.now(news::line(status));
+        ControlFlow::Continue(())
+    })
+    .await?
 }
 
 #[cfg(test)]

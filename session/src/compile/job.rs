@@ -1,7 +1,7 @@
 //! What a per-job cluster is given beside what a session is.
 
 use kobel_conf::flink::{FlinkConf, Origin};
-use kobel_plan::{JobPlan, ProviderKind};
+use kobel_plan::{JobPlan, ProviderKind, SLOTS_KEY, needed_task_managers, slots_of_task_manager};
 
 use super::{CompileError, Inputs};
 
@@ -18,9 +18,8 @@ const OWN: [(&str, &str, &str); 3] = [
 ];
 /// Where Flink's fetcher would put a copy of the jar; its default is a directory of root's.
 const ARTIFACTS: (&str, &str) = ("user.artifacts.base-dir", "artifacts");
-/// Flink's keys of which the greater is how many slots a job takes, where its program says nothing else.
+/// Flink's key for how many tasks of an operator run side by side, where its program says nothing else.
 const PARALLELISM: &str = "parallelism.default";
-const SLOTS: &str = "taskmanager.numberOfTaskSlots";
 /// The first Flink whose entry point takes a jar (`--jars`).
 const TAKES_JARS: (u32, u32) = (1, 19);
 
@@ -59,7 +58,6 @@ pub(super) fn plan(
 
 /// How many TaskManagers a job of the configured parallelism takes, so that none has to be asked for when it runs.
 pub(super) fn task_managers(conf: &FlinkConf) -> u32 {
-    let number =
-        |key| conf.get_str(key).and_then(|value| value.trim().parse::<u32>().ok()).unwrap_or(1).max(1);
-    number(PARALLELISM).div_ceil(number(SLOTS))
+    let parallelism = conf.get_str(PARALLELISM).and_then(|value| value.trim().parse().ok()).unwrap_or(1);
+    needed_task_managers(parallelism, slots_of_task_manager(conf.get_str(SLOTS_KEY))).max(1)
 }

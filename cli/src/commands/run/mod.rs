@@ -45,7 +45,6 @@ pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
         let what = format!("{flag} is for a cluster that the job has for itself");
         return Err(Failure::new(Category::Usage, what).hint(format!("kobel run --per-job {flag} …")));
     }
-    let program = program(&args)?;
     let (cluster, target) = session(&ctx.session()?, args.cluster.as_ref()).await?;
     if let Some(owner) = cluster.plan().ok().and_then(|plan| plan.job) {
         let what = format!("cluster {} belongs to job {}, and takes no other", cluster.name, owner.id);
@@ -53,6 +52,7 @@ pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
             Failure::new(Category::Usage, what).hint("kobel start   (and run it there, or with --per-job)")
         );
     }
+    let program = program(&args)?;
     let attached = Attached { ui: &ctx.ui, cluster: &cluster, target: &target, progress: ctx.ui.progress() };
     let mut signals = Signals::catch()?;
     let mut output = match args.detach || args.no_output {
