@@ -92,6 +92,19 @@ impl Registry {
         Ok(self.list()?.into_iter().filter(is_it).max_by_key(started))
     }
 
+    /// The cluster that is not over and has its front, or on this machine a JobManager its own web UI, at the address
+    /// that is meant.
+    pub fn of_address(&self, is_meant: impl Fn(&str) -> bool) -> Result<Option<Cluster>, RegistryError> {
+        let is_it = |cluster: &Cluster| {
+            let front = cluster.remembered().ok().and_then(|status| status.rest_url);
+            let own = cluster.plan().ok().filter(|_| !cluster.is_on_yarn()).and_then(|plan| plan.ha);
+            let own =
+                own.into_iter().flat_map(|ha| ha.web_ports).map(|port| format!("http://localhost:{port}"));
+            cluster.is_unfinished().unwrap_or(false) && front.into_iter().chain(own).any(|url| is_meant(&url))
+        };
+        Ok(self.list()?.into_iter().find(is_it))
+    }
+
     /// The session that was started last and is not over; where all are over, the last of those.
     pub fn newest_session(&self) -> Result<Cluster, RegistryError> {
         let is_per_job = |cluster: &Cluster| cluster.plan().is_ok_and(|plan| plan.job.is_some());

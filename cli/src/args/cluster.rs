@@ -69,7 +69,7 @@ pub(crate) struct ClusterArgs {
 }
 
 impl ClusterArgs {
-    /// The first that was given.
+    /// The first that was given, of those that describe a cluster and nothing else.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
         let Self {
             provider,
@@ -85,7 +85,7 @@ impl ClusterArgs {
             namespace,
             ..
         } = self;
-        let Self { queue, application_name, node_label, ship, properties, .. } = self;
+        let Self { queue, application_name, node_label, ship, .. } = self;
         let given = [
             (*provider != Provider::default(), "--on"),
             (flink.is_some(), "--flink"),
@@ -102,7 +102,6 @@ impl ClusterArgs {
             (application_name.is_some(), "--name"),
             (node_label.is_some(), "--node-label"),
             (!ship.is_empty(), "--ship"),
-            (!properties.is_empty(), "-D"),
         ];
         given.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
     }

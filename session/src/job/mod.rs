@@ -5,9 +5,12 @@ mod follow;
 mod jar;
 mod latest;
 mod list;
+mod operations;
 mod output;
+mod plan;
 mod savepoint;
 mod submit;
+mod swallowed;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -24,7 +27,9 @@ pub use follow::{FollowError, JobEnded, News, Progress, follow};
 pub use jar::{JarError, JarFile};
 pub use latest::{Latest, LatestError, latest};
 pub use list::{find, list};
+pub use operations::{OperationError, checkpoint, dispose, trigger_savepoint};
 pub use output::Output;
+pub use plan::plan;
 pub use savepoint::{SavepointError, SavepointRequest, directory as savepoint_directory, savepoint};
 pub use submit::{JobRequest, Outcome, Stage, SubmitError, submit};
 

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use kobel_conf::{Category, Explain};
 use kobel_flink::{
     Effect, RestError,
-    rest::{JobState, SavepointKind, SavepointState, TriggerId},
+    rest::{JobState, SavepointState, SavepointWish, TriggerId},
 };
 use kobel_plan::JobId;
 use tokio::time::{Instant, sleep};
@@ -120,8 +120,8 @@ impl Explain for SavepointError {
 pub struct SavepointRequest<'a> {
     /// Of which job.
     pub job: JobId,
-    /// With or without its end.
-    pub kind: SavepointKind,
+    /// With or without its end, and in which form.
+    pub wish: SavepointWish,
     /// Where to; none leaves it to Flink's configuration.
     pub directory: Option<&'a str>,
     /// How long it may take.
@@ -136,8 +136,7 @@ pub struct SavepointRequest<'a> {
 /// it is left at that, for a second savepoint could come of it.
 pub async fn savepoint(target: &Target, request: SavepointRequest<'_>) -> Result<String, SavepointError> {
     let SavepointRequest { job, within, .. } = request;
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| SavepointError::Random(std::io::Error::other(e)))?;
+    let trigger = random_trigger().map_err(SavepointError::Random)?;
     let state = target.ask(async |rest| rest.job_state(job).await).await.map_err(|e| refused(job, e))?;
     if state.is_terminal() {
         return Err(SavepointError::Over { job, state });
@@ -146,7 +145,7 @@ pub async fn savepoint(target: &Target, request: SavepointRequest<'_>) -> Result
     let mut making = Making {
         target,
         request,
-        trigger: TriggerId::from_bytes(bytes),
+        trigger,
         asked: Asked::No,
         leader: target.leader().await,
         before: last_number(target, job).await,
@@ -165,6 +164,13 @@ pub async fn savepoint(target: &Target, request: SavepointRequest<'_>) -> Result
         }
         sleep(LOOK).await;
     }
+}
+
+/// An id that no other operation has.
+pub(super) fn random_trigger() -> std::io::Result<TriggerId> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(TriggerId::from_bytes(bytes))
 }
 
 /// The number of the job's last checkpoint, by which those that come after it are known.
@@ -221,8 +227,8 @@ impl Making<'_> {
 
     /// The request, which is nothing new to a JobManager that has it already.
     async fn ask(&mut self) -> Result<(), SavepointError> {
-        let SavepointRequest { job, kind, directory, .. } = self.request;
-        let lost = self.target.rest.trigger_savepoint(job, kind, directory, self.trigger).await.err();
+        let SavepointRequest { job, wish, directory, .. } = self.request;
+        let lost = self.target.rest.trigger_savepoint(job, wish, directory, self.trigger).await.err();
         match lost.as_ref().map_or(Effect::Applied, RestError::effect) {
             Effect::Applied => self.answered(),
             Effect::Unknown => self.asked = Asked::Perhaps,
@@ -310,7 +316,7 @@ enum Listed {
     No,
 }
 
-fn refused(job: JobId, source: RestError) -> SavepointError {
+pub(super) fn refused(job: JobId, source: RestError) -> SavepointError {
     match source {
         source @ RestError::NotFound { .. } => SavepointError::NoSuchJob { job, source },
         // "Property [target-directory] must be provided", or [targetDirectory] of a stop.

@@ -19,12 +19,16 @@ use tokio::time::{Instant, sleep};
 use super::{
     AGAIN, LEADERLESS, Target,
     jar::{JarError, JarFile},
+    swallowed::Logs,
 };
+use crate::spec::Override;
 
 /// How long `main` may take to put its job together.
-const MAIN: Duration = Duration::from_secs(600);
+pub(super) const MAIN: Duration = Duration::from_secs(600);
 /// After a lost reply, how long the job may take to show up: `main` may still be running.
 const SETTLE: Duration = Duration::from_secs(20);
+/// What is wrong with a program that submitted a second job without an answer that said so.
+const SEVERAL: &str = "it has several jobs, of which a session runs only the first";
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -45,6 +49,8 @@ pub struct JobRequest {
     pub allow_non_restored: bool,
     /// Who owns the savepoint afterwards.
     pub claim_mode: Option<ClaimMode>,
+    /// Flink's options for this job alone: `-D`.
+    pub configuration: Vec<Override>,
     /// Where on this machine the cluster keeps the jar, if it is this machine: there must be room.
     pub kept_in: Option<PathBuf>,
 }
@@ -71,7 +77,7 @@ pub enum Outcome {
     /// The job is the cluster's.
     Submitted(JobId),
     /// The job is the cluster's, though `main` failed after it submitted it: most often because the
-    /// program wants the result where `main` runs (`print()`, `collect()` of a DataSet).
+    /// program wants the result where `main` runs (`print()`, `collect()` of a DataSet), or has several jobs.
     ClientResult {
         /// The job.
         job: JobId,
@@ -208,11 +214,15 @@ pub async fn submit(
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Outcome, SubmitError> {
     let deadline = Instant::now() + LEADERLESS;
+    let logs = Logs::now(&target.log_dir);
     loop {
         match submit_settling(&target.rest, job, request, SETTLE, on_stage).await {
             Err(error) if target.fails_over() && error.came_to_no_leader() && Instant::now() < deadline => {
                 tracing::debug!(%job, %error, "the program did not get to a leader");
                 sleep(AGAIN).await;
+            }
+            Ok(Outcome::Submitted(job)) if logs.tell_of_a_second_job(job) => {
+                return Ok(Outcome::ClientResult { job, cause: SEVERAL.into() });
             }
             settled => return settled,
         }
@@ -254,7 +264,7 @@ pub(super) async fn submit_settling(
     outcome
 }
 
-fn run_request(request: &JobRequest, job: JobId) -> RunRequest {
+pub(super) fn run_request(request: &JobRequest, job: JobId) -> RunRequest {
     RunRequest {
         job_id: Some(job),
         entry_class: request.class.clone(),
@@ -263,11 +273,11 @@ fn run_request(request: &JobRequest, job: JobId) -> RunRequest {
         savepoint_path: request.savepoint.clone(),
         allow_non_restored_state: request.allow_non_restored,
         claim_mode: request.claim_mode,
-        flink_configuration: Default::default(),
+        flink_configuration: request.configuration.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
     }
 }
 
-async fn discard(rest: &FlinkRest, jar: &JarId) {
+pub(super) async fn discard(rest: &FlinkRest, jar: &JarId) {
     if let Err(error) = rest.delete_jar(jar).await {
         tracing::warn!(jar = %jar.0, %error, "uploaded jar stays at the cluster");
     }

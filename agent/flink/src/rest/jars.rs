@@ -88,4 +88,21 @@ impl FlinkRest {
         let answer: Answer = self.send(Call::runs(format!("run {}", jar.0)), request, deadline).await?;
         Ok(answer.jobid)
     }
+
+    /// The plan of a program's job, as JSON: its `main` runs inside the JobManager, up to where it would submit
+    /// the job.
+    pub async fn plan_jar(
+        &self,
+        jar: &JarId,
+        run: &RunRequest,
+        deadline: Duration,
+    ) -> Result<serde_json::Value, RestError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            plan: serde_json::Value,
+        }
+        let request = self.request(Method::POST, &["jars", &jar.0, "plan"]).json(run);
+        let answer: Answer = self.send(Call::reads(format!("plan {}", jar.0)), request, deadline).await?;
+        Ok(answer.plan)
+    }
 }

@@ -5,6 +5,7 @@ mod error;
 mod insight;
 mod jars;
 mod jobs;
+mod operations;
 mod savepoints;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ pub use insight::{
 };
 pub(crate) use jobs::failure;
 pub use kobel_plan::{ClaimMode, JobState, job::Failure};
-pub use savepoints::{SavepointKind, SavepointState, TriggerId};
+pub use operations::{CheckpointKind, Disposal, Operation};
+pub use savepoints::{SavepointFormat, SavepointKind, SavepointState, SavepointWish, TriggerId};
 pub use transport::FlinkRest;
 pub use types::{
     Jar, JarId, JobDetails, JobEnd, JobResult, JobSummary, Overview, RunRequest, TaskCounts, TaskManager,

@@ -41,6 +41,33 @@ pub enum SavepointKind {
         /// the job is not to be resumed.
         drain: bool,
     },
+    /// The job is canceled once it is there. Flink itself advises to stop the job instead.
+    Cancel,
+}
+
+/// How a savepoint is written (`SavepointFormatType`), since Flink 1.15.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SavepointFormat {
+    /// So that any state backend reads it; Flink's default.
+    Canonical,
+    /// As the job's own state backend has it.
+    Native,
+}
+
+/// A savepoint to be made, and in which form; Flink's default form unless it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SavepointWish {
+    /// What becomes of the job.
+    pub kind: SavepointKind,
+    /// Its form; a Flink before 1.15 knows of none.
+    pub format: Option<SavepointFormat>,
+}
+
+impl From<SavepointKind> for SavepointWish {
+    fn from(kind: SavepointKind) -> Self {
+        Self { kind, format: None }
+    }
 }
 
 /// How a savepoint stands.
@@ -63,6 +90,10 @@ pub enum SavepointState {
 struct TriggerBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     target_directory: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cancel_job: bool,
+    #[serde(rename = "formatType", skip_serializing_if = "Option::is_none")]
+    format: Option<SavepointFormat>,
     #[serde(rename = "triggerId")]
     trigger_id: String,
 }
@@ -74,6 +105,8 @@ struct StopBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     target_directory: Option<&'a str>,
     drain: bool,
+    #[serde(rename = "formatType", skip_serializing_if = "Option::is_none")]
+    format: Option<SavepointFormat>,
     trigger_id: String,
 }
 
@@ -112,19 +145,21 @@ impl FlinkRest {
     pub async fn trigger_savepoint(
         &self,
         job: JobId,
-        kind: SavepointKind,
+        wish: impl Into<SavepointWish>,
         directory: Option<&str>,
         trigger: TriggerId,
     ) -> Result<(), RestError> {
         let (id, trigger_id) = (job.to_string(), trigger.to_string());
+        let SavepointWish { kind, format } = wish.into();
         let (call, request) = match kind {
-            SavepointKind::GoOn => {
-                let body = TriggerBody { target_directory: directory, trigger_id };
+            SavepointKind::GoOn | SavepointKind::Cancel => {
+                let cancel_job = kind == SavepointKind::Cancel;
+                let body = TriggerBody { target_directory: directory, cancel_job, format, trigger_id };
                 let request = self.request(Method::POST, &["jobs", &id, "savepoints"]).json(&body);
                 (format!("trigger a savepoint of job {job}"), request)
             }
             SavepointKind::Stop { drain } => {
-                let body = StopBody { target_directory: directory, drain, trigger_id };
+                let body = StopBody { target_directory: directory, drain, format, trigger_id };
                 let request = self.request(Method::POST, &["jobs", &id, "stop"]).json(&body);
                 (format!("stop job {job} with a savepoint"), request)
             }

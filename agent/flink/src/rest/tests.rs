@@ -9,6 +9,8 @@ use tokio::{
 
 use super::{
     error::{Call, Effect, RestError},
+    operations::Operation,
+    savepoints::{SavepointFormat, SavepointKind, SavepointWish, TriggerId},
     transport::FlinkRest,
     types::{JarId, RunRequest},
 };
@@ -250,6 +252,52 @@ fn a_claim_mode_is_sent_by_the_name_that_every_flink_knows() {
     };
     let body = serde_json::to_value(&run).unwrap();
     assert_eq!(body, serde_json::json!({ "savepointPath": "/s", "restoreMode": "NO_CLAIM" }));
+}
+
+#[tokio::test]
+async fn checkpoints_and_disposals_tell_how_they_stand() {
+    let id = TriggerId::from_bytes([1; 16]);
+    let checkpoint =
+        async |body: &str| peer(http("200 OK", body)).await.0.checkpoint_state(job(), id).await.unwrap();
+    let done = r#"{"status":{"id":"COMPLETED"},"operation":{"checkpointId":7,"failureCause":null}}"#;
+    assert_eq!(checkpoint(done).await, Operation::Done(7));
+    assert_eq!(
+        checkpoint(r#"{"status":{"id":"IN_PROGRESS"},"operation":null}"#).await,
+        Operation::InProgress
+    );
+    let trace = r#"{"class":"x.Y","stack-trace":"x.Y: no task\n\tat z","serialized-throwable":""}"#;
+    for (name, id) in [("failureCause", r#""checkpointId":null,"#), ("failure-cause", "")] {
+        let body = format!(r#"{{"status":{{"id":"COMPLETED"}},"operation":{{{id}"{name}":{trace}}}}}"#);
+        assert!(
+            matches!(checkpoint(&body).await, Operation::Failed(why) if why.cause.contains("no task")),
+            "{body}"
+        );
+    }
+    let (rest, asked) = peer(http("202 Accepted", r#"{"request-id":"ab"}"#)).await;
+    let disposal = rest.dispose_savepoint("file:/s").await.unwrap();
+    assert!(asked.await.unwrap().ends_with(r#"{"savepoint-path":"file:/s"}"#));
+    let (rest, asked) = peer(http("200 OK", r#"{"status":{"id":"COMPLETED"},"operation":{}}"#)).await;
+    assert_eq!(rest.disposal_state(&disposal).await.unwrap(), Operation::Done(()));
+    assert!(asked.await.unwrap().starts_with("GET /savepoint-disposal/ab "));
+}
+
+#[tokio::test]
+async fn a_savepoint_is_asked_for_in_its_form() {
+    let body = async |wish: SavepointWish| {
+        let (rest, asked) = peer(http("202 Accepted", r#"{"request-id":"ab"}"#)).await;
+        rest.trigger_savepoint(job(), wish, Some("/s"), TriggerId::from_bytes([1; 16])).await.unwrap();
+        asked.await.unwrap().split_once("\r\n\r\n").unwrap().1.to_string()
+    };
+    let id = "01".repeat(16);
+    assert_eq!(
+        body(SavepointKind::GoOn.into()).await,
+        format!(r#"{{"target-directory":"/s","triggerId":"{id}"}}"#)
+    );
+    let native = SavepointWish { kind: SavepointKind::Cancel, format: Some(SavepointFormat::Native) };
+    assert_eq!(
+        body(native).await,
+        format!(r#"{{"target-directory":"/s","cancel-job":true,"formatType":"NATIVE","triggerId":"{id}"}}"#)
+    );
 }
 
 #[test]

@@ -67,7 +67,7 @@ async fn make(ctx: &Ctx, wish: Wish) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch()?;
     let request = SavepointRequest {
         job: wish.job,
-        kind: wish.kind,
+        wish: wish.kind.into(),
         directory: directory.as_deref(),
         within: wish.timeout,
     };
@@ -87,7 +87,9 @@ async fn make(ctx: &Ctx, wish: Wish) -> Result<ExitCode, Failure> {
     progress.aside(|| {
         ctx.ui.note(match wish.kind {
             SavepointKind::GoOn => format!("job {} goes on; its savepoint is", wish.job),
-            SavepointKind::Stop { .. } => format!("job {} stops; its savepoint is", wish.job),
+            SavepointKind::Stop { .. } | SavepointKind::Cancel => {
+                format!("job {} stops; its savepoint is", wish.job)
+            }
         });
         ctx.ui.line(&location);
     });

@@ -104,6 +104,7 @@ fn request(args: &RunArgs, savepoint: Option<String>, cluster: &Cluster) -> JobR
         savepoint,
         allow_non_restored: args.allow_non_restored_state,
         claim_mode: args.claim_mode.map(claim_mode),
+        configuration: args.own.properties.clone(),
         kept_in: Some(cluster.dir.workers()),
     }
 }
@@ -182,7 +183,7 @@ impl Attached<'_> {
 
     /// Flink's own closing lines, word for word, or the failure.
     fn closing(self, ended: &JobEnded, submitted: &Outcome) -> Result<ExitCode, Failure> {
-        let Attached { ui, cluster, progress, .. } = self;
+        let Attached { ui, cluster, target, progress } = self;
         drop(progress);
         if ended.state != JobState::Finished {
             return Err(ended_badly(ended, &cluster.name));
@@ -193,7 +194,7 @@ impl Attached<'_> {
                 format!("the program failed, though its job {job} finished"),
             )
             .why(cause)
-            .hint("kobel run --per-job …   (there main runs beside its job and gets the result)"));
+            .hint(with_its_main(target)));
         }
         closing_lines(ui, ended);
         Ok(ExitCode::SUCCESS)
@@ -201,13 +202,13 @@ impl Attached<'_> {
 
     fn warn_of_client_result(&self, id: JobId, cause: &str) {
         self.progress.aside(|| {
-            self.ui
-                .warn("the program wants its job's result where main runs, which a session cannot give it");
+            self.ui.warn(
+                "the program needs more of its main than a session gives it: a job's result, or a second job",
+            );
             self.ui.note(format_args!("  why:  {cause}"));
             self.ui
                 .note(format_args!("  job {id} runs all the same; cancel it with: {}", self.cancel_line(id)));
-            self.ui
-                .note("  hint: kobel run --per-job …   (there main runs beside its job and gets the result)");
+            self.ui.note(format_args!("  hint: {}", with_its_main(self.target)));
         });
     }
 
@@ -242,6 +243,14 @@ impl Attached<'_> {
     fn note(&self, line: &str) {
         self.progress.aside(|| self.ui.note(line));
     }
+}
+
+/// What runs a program that needs more of its `main`.
+fn with_its_main(target: &Target) -> String {
+    let address = target.rest.address().trim_start_matches("http://");
+    format!(
+        "kobel run --per-job …   (for a result; for several jobs Flink's own client: flink run -m {address} …)"
+    )
 }
 
 /// What Flink's own client says of a job that has finished, word for word.

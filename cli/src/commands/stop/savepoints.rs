@@ -74,7 +74,7 @@ impl Stopping<'_> {
     async fn one(&self, job: JobId) -> Result<(), Failure> {
         let kind = SavepointKind::Stop { drain: self.drain };
         let directory = self.directory.as_deref();
-        let request = SavepointRequest { job, kind, directory, within: self.within };
+        let request = SavepointRequest { job, wish: kind.into(), directory, within: self.within };
         match job::savepoint(self.target, request).await {
             Ok(location) => {
                 self.progress.aside(|| self.ctx.ui.line(format_args!("{job} {location}")));

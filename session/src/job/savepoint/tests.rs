@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use kobel_flink::rest::SavepointKind;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -117,7 +118,7 @@ impl Scripted {
 
     async fn savepoint(&self, kind: SavepointKind) -> Result<String, SavepointError> {
         let within = Duration::from_millis(700);
-        let request = SavepointRequest { job: job(), kind, directory: Some("file:/s"), within };
+        let request = SavepointRequest { job: job(), wish: kind.into(), directory: Some("file:/s"), within };
         savepoint(&self.target, request).await
     }
 
