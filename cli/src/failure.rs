@@ -47,6 +47,11 @@ impl Failure {
         &self.0.what
     }
 
+    /// A command that helps.
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// What kind of failure it is.
     pub(crate) fn category(&self) -> Category {
         self.0.category

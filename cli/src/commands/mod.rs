@@ -49,7 +49,7 @@ pub(crate) use job::session;
 pub(crate) use news::follow;
 pub(crate) use queue::look as capacity;
 pub(crate) use run::run as run_job;
-pub(crate) use start::start as start_cluster;
+pub(crate) use start::{spec as cluster_spec, start as start_cluster};
 pub(crate) use stop::run as stop_cluster;
 pub(crate) use version::run as version;
 pub(crate) use wait::failed_end;

@@ -35,7 +35,7 @@ pub(crate) async fn run(ctx: &Ctx, args: StartArgs) -> Result<ExitCode, Failure>
 }
 
 /// What was asked for, in the words of kobel-session.
-pub(super) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, Failure> {
+pub(crate) fn spec(name: ClusterName, args: ClusterArgs) -> Result<ClusterSpec, Failure> {
     let provider = ProviderKind::from(args.provider);
     if provider != ProviderKind::Yarn {
         only_on_yarn(provider, &args)?;

@@ -2,6 +2,8 @@
 //! arguments with: `-p 4`, `-p4`, `-parallelism 4`, `--parallelism=4`, unique prefixes (`--paral`),
 //! `-Dk=v` and `-D k=v`. clap cannot say this: it has no long options behind one dash.
 
+use std::iter::Peekable;
+
 /// An option of a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opt {
@@ -28,7 +30,7 @@ pub(crate) enum Arg {
 
 impl Opt {
     /// The name it is found again by: the long one if it has one.
-    fn key(&self) -> &'static str {
+    pub(crate) fn key(&self) -> &'static str {
         if self.long.is_empty() { self.short } else { self.long }
     }
 
@@ -41,7 +43,7 @@ impl Opt {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parsed {
     found: Vec<(&'static str, Option<String>)>,
-    /// The first word that is no option, and everything behind it.
+    /// The words that are no options.
     pub(crate) rest: Vec<String>,
 }
 
@@ -60,6 +62,27 @@ impl Parsed {
     pub(crate) fn values(&self, key: &str) -> Vec<String> {
         self.found.iter().filter(|(k, _)| *k == key).filter_map(|(_, v)| v.clone()).collect()
     }
+
+    /// The words that mean the same, of options of this table but for those of some keys.
+    pub(crate) fn words(&self, options: &[Opt], without: &[&str]) -> Vec<String> {
+        let mut words = Vec::new();
+        for (key, value) in self.found.iter().filter(|(key, _)| !without.contains(key)) {
+            let Some(opt) = options.iter().find(|opt| opt.key() == *key) else { continue };
+            let name =
+                if opt.short.is_empty() { format!("--{}", opt.long) } else { format!("-{}", opt.short) };
+            match (opt.arg, value) {
+                (Arg::Property, Some(value)) => words.push(format!("{name}{value}")),
+                // Behind a space it would be taken for an option.
+                (_, Some(value)) if is_option(value) && !opt.long.is_empty() => {
+                    words.push(format!("--{}={value}", opt.long));
+                }
+                (_, value) => words.extend([Some(name), value.clone()].into_iter().flatten()),
+            }
+        }
+        let end = self.rest.first().filter(|first| is_option(first)).map(|_| "--".to_string());
+        words.extend(end.into_iter().chain(self.rest.iter().cloned()));
+        words
+    }
 }
 
 /// Why a command line cannot be read.
@@ -75,17 +98,63 @@ pub(crate) enum GrammarError {
     Ambiguous { option: String, matches: Vec<String> },
 }
 
-/// Takes `args` apart by the options of these tables. Parsing stops at the first word that is no option: for `flink run` that is
-/// the jar, and what is behind it belongs to the program.
+/// Takes `args` apart by the options of these tables. Parsing stops at the first word that is no option.
 pub(crate) fn parse(tables: &[&[Opt]], args: &[String]) -> Result<Parsed, GrammarError> {
-    let options = &tables.concat();
-    let mut parsed = Parsed::default();
+    parse_program(tables, &[], args)
+}
+
+/// The same for the command line of a program: what is behind the first word that is no option, its jar, belongs to the
+/// program; and so does what is unknown, once an option of these keys has named the program.
+pub(crate) fn parse_program(
+    tables: &[&[Opt]],
+    naming: &[&str],
+    args: &[String],
+) -> Result<Parsed, GrammarError> {
     let mut words = args.iter().peekable();
-    while let Some(word) = words.next_if(|w| is_option(w)) {
+    let mut parsed = Parsed::default();
+    let taken = take(&tables.concat(), &mut words, &mut parsed);
+    let named = naming.iter().any(|key| parsed.has(key));
+    taken
+        .map(|_| ())
+        .or_else(|e| if named && matches!(e, GrammarError::Unknown(_)) { Ok(()) } else { Err(e) })?;
+    parsed.rest = words.cloned().collect();
+    Ok(parsed)
+}
+
+/// The same where words that are no options may stand before, between and behind options; behind `--` all are such.
+pub(crate) fn parse_mixed(tables: &[&[Opt]], args: &[String]) -> Result<Parsed, GrammarError> {
+    let options = tables.concat();
+    let mut words = args.iter().peekable();
+    let mut parsed = Parsed::default();
+    while take(&options, &mut words, &mut parsed)? == Stopped::AtWord {
+        parsed.rest.extend(words.next().cloned());
+    }
+    parsed.rest.extend(words.cloned());
+    Ok(parsed)
+}
+
+/// Where reading options stopped.
+#[derive(PartialEq, Eq)]
+enum Stopped {
+    /// At a word that is none.
+    AtWord,
+    /// At the end, or behind `--`.
+    ForGood,
+}
+
+/// Takes options as long as there are any; one that cannot be read stays.
+fn take(
+    options: &[Opt],
+    words: &mut Peekable<std::slice::Iter<'_, String>>,
+    parsed: &mut Parsed,
+) -> Result<Stopped, GrammarError> {
+    while let Some(word) = words.peek().copied().filter(|w| is_option(w)) {
         if word == "--" {
-            break;
+            words.next();
+            return Ok(Stopped::ForGood);
         }
         let (opt, attached) = recognise(options, word)?;
+        words.next();
         let value = match (opt.arg, attached) {
             (Arg::None, None) => None,
             (Arg::None, Some(_)) => return Err(GrammarError::UnexpectedValue { option: word.clone() }),
@@ -98,8 +167,7 @@ pub(crate) fn parse(tables: &[&[Opt]], args: &[String]) -> Result<Parsed, Gramma
         };
         parsed.found.push((opt.key(), value));
     }
-    parsed.rest = words.cloned().collect();
-    Ok(parsed)
+    Ok(if words.peek().is_some() { Stopped::AtWord } else { Stopped::ForGood })
 }
 
 /// Which option a word is, and the value that it carries itself.
@@ -224,6 +292,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_unknown_belongs_to_a_program_that_is_named() {
+        let line = words("-m here --input x -d");
+        assert_eq!(parse(&[OPTIONS], &line), Err(GrammarError::Unknown("--input".into())));
+        let parsed = parse_program(&[OPTIONS], &["jobmanager"], &line).unwrap();
+        assert_eq!((parsed.value("jobmanager"), parsed.has("detached")), (Some("here"), false));
+        assert_eq!(parsed.rest, words("--input x -d"));
+        assert_eq!(parsed.words(OPTIONS, &["jobmanager"]), words("-- --input x -d"));
+    }
+
+    #[test]
+    fn options_may_stand_behind_words_where_no_program_follows() {
+        let parsed = parse_mixed(&[OPTIONS], &words("id -p 2 dir -d -- -x")).unwrap();
+        assert_eq!((parsed.value("parallelism"), parsed.has("detached")), (Some("2"), true));
+        assert_eq!(parsed.rest, words("id dir -x"));
+        assert!(parse_mixed(&[OPTIONS], &words("id --foo")).is_err());
+    }
+
+    #[test]
     fn optional_values_may_be_missing() {
         assert_eq!(parse(&[OPTIONS], &words("-s /sp id")).unwrap().value("withSavepoint"), Some("/sp"));
         let parsed = parse(&[OPTIONS], &words("-s -d id")).unwrap();
@@ -246,6 +332,9 @@ mod tests {
         #[test]
         fn no_command_line_panics(args in proptest::collection::vec("[-a-zD=\"é ]{0,8}", 0..8)) {
             let _ = parse(&[OPTIONS], &args);
+            if let Ok(parsed) = parse_mixed(&[OPTIONS], &args) {
+                let _ = parsed.words(OPTIONS, &[]);
+            }
         }
 
         #[test]

@@ -4,6 +4,7 @@
 mod commons_cli;
 mod daemons;
 mod flink;
+mod yarn_options;
 mod yarn_properties;
 mod yarn_session;
 

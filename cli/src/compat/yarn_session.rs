@@ -25,7 +25,7 @@ use crate::{
     ui::Signals,
 };
 
-pub(super) use self::options::application_id;
+pub(super) use self::{options::application_id, query::run as query};
 
 /// What can be typed while the client is attached.
 const TYPED: &str = "Type stop (or quit) to end the session, help for this line; Ctrl-C ends it too.";

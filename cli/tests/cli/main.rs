@@ -5,6 +5,7 @@
 mod bad_files;
 mod bad_input;
 mod clusters;
+mod flink_script;
 mod help;
 mod output;
 mod streams;

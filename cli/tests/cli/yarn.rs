@@ -17,8 +17,8 @@ use std::{
 use super::{Kobel, Ran, finish};
 
 /// A web that gives one answer to whatever it is asked.
-struct Web {
-    address: String,
+pub(super) struct Web {
+    pub(super) address: String,
     asked: Arc<AtomicUsize>,
 }
 
@@ -30,7 +30,7 @@ impl Web {
     }
 
     /// Answers with this status line, header and body.
-    fn says(status: &str, header: &str, body: &str) -> Self {
+    pub(super) fn says(status: &str, header: &str, body: &str) -> Self {
         let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
         Self::that(&format!(
             "HTTP/1.1 {status}\r\n{header}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",

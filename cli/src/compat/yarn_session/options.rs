@@ -1,17 +1,14 @@
 //! The options of `yarn-session.sh` (`FlinkYarnSessionCli`), of Flink 1.6 and of 1.20, and what they ask for.
 
-use std::{num::NonZeroU32, path::Path};
+use kobel_conf::Category;
+use kobel_plan::ClusterName;
+use kobel_session::{ClusterSpec, yarn::ApplicationId};
 
-use kobel_conf::{Category, units::MemorySize};
-use kobel_plan::{ClusterName, ProviderKind};
-use kobel_session::{
-    ClusterSpec, FlinkChoice,
-    spec::{MAX_WORKERS, Override},
-    yarn::ApplicationId,
+use super::super::{
+    commons_cli::{Arg, Opt, Parsed, parse},
+    yarn_options::YarnOptions,
 };
-
-use super::super::commons_cli::{Arg, Opt, Parsed, parse};
-use crate::{args::memory, failure::Failure};
+use crate::{commands::cluster_spec, failure::Failure};
 
 const fn opt(short: &'static str, long: &'static str, arg: Arg) -> Opt {
     Opt { short, long, arg }
@@ -111,67 +108,7 @@ fn notes(parsed: &Parsed) -> Vec<&'static str> {
 }
 
 fn spec(parsed: &Parsed, name: ClusterName) -> Result<ClusterSpec, Failure> {
-    // `-D` wins over the options that mean the same, as in Flink.
-    let key = |key: &str, value: String| Ok(Override { key: key.into(), value });
-    let kind = parsed.value("applicationType").map(|kind| key("yarn.application.type", kind.into()));
-    // As they are: what Flink's -t ships, it does not unpack.
-    let shipped = Some(parsed.values("ship").join(";")).filter(|paths| !paths.is_empty());
-    let shipped = shipped.map(|paths| key("yarn.ship-files", paths));
-    let given = parsed.values("D");
-    let overrides = kind.into_iter().chain(shipped).chain(given.iter().map(|text| text.parse::<Override>()));
-    Ok(ClusterSpec {
-        provider: ProviderKind::Yarn,
-        flink: flink(parsed.value("jar"))?,
-        task_managers: number(parsed, "container", "-n", 0)?,
-        slots: number(parsed, "slots", "-s", 1)?.and_then(NonZeroU32::new),
-        tm_memory: megabytes(parsed, "taskManagerMemory", "-tm")?,
-        jm_memory: megabytes(parsed, "jobManagerMemory", "-jm")?,
-        namespace: parsed.value("zookeeperNamespace").map(String::from),
-        queue: parsed.value("queue").map(String::from),
-        application_name: parsed.value("name").map(String::from),
-        node_label: parsed.value("nodeLabel").map(String::from),
-        overrides: overrides.collect::<Result<_, _>>()?,
-        ..ClusterSpec::local(name)
-    })
-}
-
-fn number(parsed: &Parsed, key: &str, option: &str, least: u32) -> Result<Option<u32>, Failure> {
-    let Some(text) = parsed.value(key) else { return Ok(None) };
-    match text.parse::<u32>() {
-        Ok(n) if (least..=MAX_WORKERS).contains(&n) => Ok(Some(n)),
-        _ => Err(usage(format!("{option} {text}: expected a number from {least} to {MAX_WORKERS}"))),
-    }
-}
-
-/// In bytes; Flink's script takes a bare number for megabytes.
-fn megabytes(parsed: &Parsed, key: &str, option: &str) -> Result<Option<u64>, Failure> {
-    let Some(text) = parsed.value(key) else { return Ok(None) };
-    let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let size = if bare { memory(&format!("{text}m")) } else { memory(text) };
-    let size: MemorySize = size.map_err(|why| usage(format!("{option} {text}: {why}")))?;
-    Ok(Some(size.bytes()))
-}
-
-/// Flink's own script names its `flink-dist` jar with `-j`; of kobel a whole distribution is wanted.
-fn flink(jar: Option<&str>) -> Result<FlinkChoice, Failure> {
-    let Some(path) = jar.map(|text| Path::new(text.strip_prefix("file://").unwrap_or(text))) else {
-        return Ok(FlinkChoice::Default);
-    };
-    if path.is_dir() {
-        return Ok(FlinkChoice::Home(path.into()));
-    }
-    let dist = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("flink-dist"));
-    let lib = path.parent().filter(|dir| dist && dir.file_name().is_some_and(|name| name == "lib"));
-    match lib.and_then(Path::parent) {
-        // `lib/flink-dist.jar`, as typed in the distribution itself.
-        Some(home) if home.as_os_str().is_empty() => Ok(FlinkChoice::Home(".".into())),
-        Some(home) => Ok(FlinkChoice::Home(home.into())),
-        None => Err(usage(format!(
-            "-j {}: it is neither a Flink distribution nor the flink-dist jar in one's lib directory",
-            path.display()
-        ))
-        .hint("leave -j out, or: -j FLINK_HOME")),
-    }
+    cluster_spec(name, YarnOptions::of_session(parsed).cluster()?)
 }
 
 fn usage(what: impl Into<String>) -> Failure {
@@ -180,6 +117,11 @@ fn usage(what: impl Into<String>) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use kobel_plan::ProviderKind;
+    use kobel_session::FlinkChoice;
+
     use super::*;
 
     fn request(line: &str) -> Result<Request, Failure> {
