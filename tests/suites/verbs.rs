@@ -24,14 +24,19 @@ fn start_job(lab: &Lab, args: &[&str]) -> String {
     let run = lab.kobel(&[&["run", "-d"], args].concat()).ok();
     let id =
         run.stdout.trim().strip_prefix("Job has been submitted with JobID ").expect("its id").to_string();
+    runs(lab, &id);
+    id
+}
+
+/// Waits until all of a job runs.
+fn runs(lab: &Lab, id: &str) {
     wait::until("the job runs", SOON, || {
-        let job = lab.kobel(&["job", "status", &id, "-o", "json"]).ok().json();
+        let job = lab.kobel(&["job", "status", id, "-o", "json"]).ok().json();
         let all = job["vertices"].as_array().is_some_and(|vertices| {
             !vertices.is_empty() && vertices.iter().all(|v| v["tasks"] == v["tasksRunning"])
         });
         if all { Ok(()) } else { Err(job.to_string()) }
     });
-    id
 }
 
 fn scaling_and_restarting(lab: &Lab) {
@@ -114,6 +119,95 @@ fn exceptions(lab: &Lab, jar: &str) {
     for verb in ["status", "exceptions", "checkpoints", "savepoint", "stop"] {
         lab.kobel(&["job", verb, &unknown]).expect(4);
     }
+}
+
+/// `scripts/flink` on jobs, line for line as Flink's own.
+fn flinks_command(lab: &Lab, jar: &str) {
+    const FORM: &str = "execution.checkpointing.interval=1 h";
+    let url = status(lab)["restUrl"].as_str().expect("an address").to_string();
+    let at = url.strip_prefix("http://").expect("http");
+    let dir = lab.path("of-flink").display().to_string();
+    let flink = |args: &[&str]| {
+        let done = lab.script("flink", args).ok();
+        println!("flink {}: {:?}", args[0], done.took);
+        done.stdout.lines().map(String::from).collect::<Vec<_>>()
+    };
+    let submit = |args: &[&str]| {
+        let said = flink(&[&["run", "-d", "-m", at], args].concat());
+        assert_eq!(said.len(), 1, "{said:?}");
+        let id = said[0].strip_prefix("Job has been submitted with JobID ").expect("its id").to_string();
+        runs(lab, &id);
+        id
+    };
+    let path_of = |line: &str, before: &str| {
+        let path = line.strip_prefix(before).unwrap_or_else(|| panic!("{line}")).trim_start_matches("file:");
+        assert!(path.starts_with(&dir), "{path}");
+        path.trim_end_matches('.').to_string()
+    };
+    let waiting = "Waiting for response...";
+
+    let id = submit(&["-D", FORM, jar]);
+    let id = id.as_str();
+    let config = kobel_kit::http::get(&format!("{url}/jobs/{id}/checkpoints/config")).expect("its options");
+    assert!(config.body.contains("\"interval\":3600000"), "-D is the job's: {}", config.body);
+    let running = flink(&["list", "-r"]);
+    assert_eq!(running[..2], [waiting, "------------------ Running/Restarting Jobs -------------------"]);
+    assert!(running[2].ends_with(&format!(" : {id} : sleeping (RUNNING)")), "{running:?}");
+    assert_eq!(running[3..], ["-".repeat(62)]);
+    assert_eq!(flink(&["list", "-s", "-m", at]), [waiting, "No scheduled jobs."]);
+
+    let made = flink(&["savepoint", id, &dir]);
+    assert_eq!(made[..2], [format!("Triggering savepoint for job {id}."), waiting.into()]);
+    let canonical = path_of(&made[2], "Savepoint completed. Path: ");
+    assert_eq!(made[3], "You can resume your program from this savepoint with the run command.");
+    flink(&["savepoint", "-type", "native", id, &dir]);
+    let begun = flink(&["savepoint", id, &dir, "-detached"]);
+    assert!(begun[1].starts_with("Successfully trigger manual savepoint, triggerId: "), "{begun:?}");
+    let checkpoint = flink(&["checkpoint", "-full", id]);
+    assert!(
+        checkpoint[2].starts_with("Checkpoint(FULL) ")
+            && checkpoint[2].ends_with(&format!(" for job {id} completed.")),
+        "{checkpoint:?}"
+    );
+    // Flink answers this from a cache.
+    wait::until("all of them are known", SOON, || {
+        let known = lab.kobel(&["job", "checkpoints", id, "-o", "json"]).ok().json();
+        if known["counts"]["completed"].as_u64() >= Some(4) { Ok(()) } else { Err(known.to_string()) }
+    });
+
+    let stopped = flink(&["stop", "-p", &dir, id]);
+    assert_eq!(stopped[0], format!("Suspending job \"{id}\" with a CANONICAL savepoint."));
+    assert_eq!(stopped[1..3], [format!("Triggering stop-with-savepoint for job {id}."), waiting.into()]);
+    let path = path_of(&stopped[3], "Savepoint completed. Path: ");
+    let job = lab.kobel(&["job", "status", id, "-o", "json"]).ok().json();
+    assert_eq!(job["state"], "FINISHED", "{job}");
+    let disposed = flink(&["savepoint", "-d", &canonical]);
+    assert_eq!(disposed.last(), Some(&format!("Savepoint '{canonical}' disposed.")));
+    assert!(!std::path::Path::new(&canonical).exists(), "{canonical}");
+
+    let id = submit(&["-s", &path, "-rm", "no_claim", jar]);
+    let canceled = flink(&["cancel", "-s", &dir, &id]);
+    path_of(&canceled[2], &format!("Cancelled job {id}. Savepoint stored in "));
+    for _ in 0..2 {
+        let said = flink(&["cancel", &id]);
+        assert_eq!(
+            said,
+            [format!("Cancelling job {id}."), format!("Cancelled job {id}.")],
+            "as Flink, twice"
+        );
+    }
+    assert!(flink(&["list", "-a"]).iter().any(|line| line.ends_with("sleeping (CANCELED)")));
+
+    let failed = lab.script("flink", &["run", "-s", "/no/such/savepoint", jar]).expect(1);
+    assert!(failed.stderr.contains("/no/such/savepoint"), "{}", failed.stderr);
+    // Its log belongs into this lab.
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/flink");
+    let log = format!("FLINK_LOG_DIR={}", lab.dir().display());
+    let plan =
+        lab.spawn(std::path::Path::new("/usr/bin/env"), &[&log, script, "info", "-p", "1", jar]).wait().ok();
+    println!("flink info, by Flink's own client: {:?}", plan.took);
+    assert!(plan.stdout.contains("Execution Plan") && plan.stdout.contains("\"nodes\""), "{}", plan.stdout);
+    assert!(plan.stderr.contains("handing over to Flink's own client"), "{}", plan.stderr);
 }
 
 fn configuration(lab: &Lab) {
@@ -338,6 +432,15 @@ on_each_flink! {
         let (told, _) = from_latest(&lab, jar);
         let number = told.rsplit("/chk-").next().and_then(|n| n.trim().parse::<u64>().ok());
         assert!(told.contains(&fourth) && number >= Some(newest), "{told}, {newest}");
+        lab.kobel(&["stop"]).ok();
+        lab.no_process_left();
+    }
+
+    fn flinks_own_command_does_with_jobs_what_it_always_did(flink: Flink) {
+        let lab = Lab::with_flink("flink-command", &flink);
+        let sleeping = compile_job(&flink, "SleepingJob", lab.dir());
+        lab.kobel(&["start"]).ok();
+        flinks_command(&lab, sleeping.to_str().unwrap());
         lab.kobel(&["stop"]).ok();
         lab.no_process_left();
     }
