@@ -82,8 +82,11 @@ fn savepoints(lab: &Lab, jar: &str) {
     assert!(path.starts_with(dir.to_str().unwrap()), "a relative directory is the caller's: {path}");
     assert!(std::path::Path::new(path).join("_metadata").is_file(), "{path}");
 
-    let known = lab.kobel(&["job", "checkpoints", id, "-o", "json"]).ok().json();
-    assert_eq!(known["counts"]["completed"], 1, "{known}");
+    // Flink answers this from a cache.
+    let known = wait::until("the savepoint is known", SOON, || {
+        let known = lab.kobel(&["job", "checkpoints", id, "-o", "json"]).ok().json();
+        if known["counts"]["completed"] == 1 { Ok(known) } else { Err(known.to_string()) }
+    });
     assert_eq!(
         (&known["history"][0]["kind"], &known["history"][0]["state"]),
         (&"savepoint".into(), &"COMPLETED".into())
@@ -297,7 +300,11 @@ fn start_checkpointing(lab: &Lab) {
 
 /// The numbers of a job's completed checkpoints, the newest first, and how often it was restored.
 fn checkpoints(lab: &Lab, id: &str) -> (Vec<u64>, u64) {
-    let known = lab.kobel(&["job", "checkpoints", id, "-o", "json"]).ok().json();
+    // A job that is only just submitted cannot be asked.
+    let known = wait::until("the job tells of its checkpoints", SOON, || {
+        let asked = lab.kobel(&["job", "checkpoints", id, "-o", "json"]);
+        if asked.code == 0 { Ok(asked.json()) } else { Err(asked.stderr) }
+    });
     let list = known["history"].as_array().unwrap().iter();
     let completed = list.filter(|one| one["state"] == "COMPLETED" && one["kind"] == "checkpoint");
     (completed.filter_map(|one| one["id"].as_u64()).collect(), known["counts"]["restored"].as_u64().unwrap())
