@@ -159,7 +159,7 @@ on_each_flink! {
             let dir = lab.path(&format!("savepoints-{n}"));
             let request = SavepointRequest {
                 job: id,
-                kind: SavepointKind::Stop { drain: false },
+                wish: SavepointKind::Stop { drain: false }.into(),
                 directory: dir.to_str(),
                 within: Duration::from_secs(60),
             };
