@@ -344,3 +344,28 @@ fn a_bare_shell_does_and_a_session_is_found_again_by_its_application_and_known_a
     assert!(gone.stderr.contains("is over: FINISHED, stopped by DELETE /cluster"), "{}", gone.stderr);
     shell.lab.no_process_left();
 }
+
+/// The mission's other line, word for word.
+#[test]
+fn a_job_gets_a_cluster_of_its_own_by_flinks_own_command() {
+    let (Some(flink), Some(cluster)) = (Flink::v1(), hadoop::shared(setup)) else { return };
+    let _turn = turn();
+    let shell = Shell::new("yarn-own", &flink, &cluster);
+    let input = shell.lab.file("in.txt", "to be or not to be\n");
+    let output = shell.lab.path("counts");
+    let line = "flink run -m yarn-cluster -yn 2 -ytm 800 -yjm 1024 -ynm words WordCount.jar";
+    let run = shell.run(&format!("{line} --input {} --output {}", input.display(), output.display())).ok();
+    println!("WordCount in its own cluster after {:?}", run.took);
+    let lines: Vec<_> =
+        run.stdout.lines().filter(|line| line.starts_with("Job ") || line.starts_with("Program ")).collect();
+    assert!(matches!(lines[..], [_, "Program execution finished", _, _]), "{}", run.stdout);
+    let counts: String =
+        shell.lab.files("counts").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    assert!(counts.contains("(to,2)"), "{counts}");
+    let ps = shell.run("kobel ps -o json").ok().json();
+    let id = ps[0]["yarn"]["applicationId"].as_str().unwrap();
+    let app = cluster.yarn().get(&format!("/apps/{id}")).unwrap();
+    assert_eq!(app["app"]["name"], "words");
+    over(&cluster, id);
+    shell.lab.no_process_left();
+}
