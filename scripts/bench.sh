@@ -4,12 +4,14 @@
 #   scripts/bench.sh local [ROUNDS]     sessions on this machine, 3 rounds unless told
 #   scripts/bench.sh ha [ROUNDS]        faults with high availability on this machine, 2 rounds unless told, of 5 each
 #   scripts/bench.sh yarn [ROUNDS]      sessions on a real YARN with a real HDFS, a cluster of its own
+#   scripts/bench.sh jobs [ROUNDS]      jobs with clusters of their own there, and KOBEL_BENCH_AT_ONCE (20) of them at once
 #   scripts/bench.sh ha-yarn [ROUNDS]   dead masters with high availability there, 1 round unless told, which has each
 #                                       fault 3 times, or KOBEL_BENCH_REPEAT
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[[ ${1:-} =~ ^(local|ha|yarn|ha-yarn)$ && $# -le 2 ]] || die "usage: scripts/bench.sh local|ha|yarn|ha-yarn [ROUNDS]"
+[[ ${1:-} =~ ^(local|ha|yarn|jobs|ha-yarn)$ && $# -le 2 ]] ||
+    die "usage: scripts/bench.sh local|ha|yarn|jobs|ha-yarn [ROUNDS]"
 need_tools
 
 say "building kobel"
@@ -46,4 +48,7 @@ fi
 say "Hadoop $hadoop (kept in $cache)"
 cargo build --quiet --manifest-path "$root/Cargo.toml" -p kobel-kit --example yarn_lab
 home=$(hadoop_home "$hadoop")
-exec python3 -B "$root/scripts/bench/yarn.py" "${what[@]}" --hadoop "$home" --yarn-lab "$built/debug/examples/yarn_lab"
+if [ "$1" = jobs ]; then
+    what+=(--at-once "${KOBEL_BENCH_AT_ONCE:-20}")
+fi
+exec python3 -B "$root/scripts/bench/$1.py" "${what[@]}" --hadoop "$home" --yarn-lab "$built/debug/examples/yarn_lab"
