@@ -112,6 +112,18 @@ impl Fixture {
     }
 }
 
+/// The last status of an agent that finds nothing to do but to end: it may be gone before anybody gets to its socket.
+async fn ends_at_once(path: &Path, world: &World, change: impl FnOnce(&mut ClusterPlan)) -> Status {
+    let dir = ClusterDir::new(path);
+    let mut plan = plan(path);
+    change(&mut plan);
+    let agent = govern(plan, dir.clone(), Arc::new(world.clone()), Extras::default());
+    soon("the agent's end", agent).await.unwrap();
+    assert!(!dir.socket().exists());
+    assert!(world.live().is_empty());
+    serde_json::from_slice::<Record>(&fs::read(dir.record()).unwrap()).unwrap().status
+}
+
 fn port_of(status: &Status) -> u16 {
     status.rest_url.as_ref().unwrap().rsplit(':').next().unwrap().parse().unwrap()
 }

@@ -92,10 +92,11 @@ async fn an_end_that_is_written_down_outlives_job_manager_and_agent() {
     agent.kill_agent().await;
     agent.world.die(WorkerId::jm(0), Exit::Signal(9));
     agent.world.asked();
-    let agent = Fixture::start_in(tmp.path(), agent.world.clone(), |plan| {
+    let world = agent.world.clone();
+    let over = ends_at_once(tmp.path(), &world, |plan| {
         plan.job = read_plan(&ClusterDir::new(tmp.path())).unwrap().job;
     });
-    let (over, world) = agent.await.ended().await;
+    let over = over.await;
     assert_eq!((job_state(&over), world.finished()), (Some(JobState::Finished), Some(Outcome::Succeeded)));
     assert!(!world.asked().iter().any(|asked| asked.starts_with("ensure")));
 }

@@ -149,8 +149,7 @@ async fn masters_that_end_again_and_again_before_the_cluster_is_ready_end_it() {
     agent.until("ready with every process known", is_quiet).await;
     agent.kill_agent().await;
     came(5, 1);
-    let agent = Fixture::start_in(tmp.path(), world, on(ProviderKind::Yarn)).await;
-    let (failed, world) = agent.ended().await;
+    let failed = ends_at_once(tmp.path(), &world, on(ProviderKind::Yarn)).await;
     let expected = "5 masters in a row ended before the cluster was ready, within 10 minutes";
     assert_eq!((failed.state, reason(&failed)), (ClusterState::Failed, expected));
     assert_eq!(world.finished(), Some(Outcome::Failed));
