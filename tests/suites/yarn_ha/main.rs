@@ -134,7 +134,11 @@ fn task_managers_and_jobs_outlive_the_master() {
 #[test]
 fn a_cluster_whose_masters_are_used_up_has_failed_and_the_next_one_recovers_its_jobs() {
     let (Some(flink), Some((cluster, _one))) = (Flink::v1(), cluster()) else { return };
-    let mut session = Session::start(&cluster, &flink, &["-z", "kept", "-D", "yarn.application-attempts=1"]);
+    // What a cluster with an id of its own leaves is nobody else's.
+    let storage = format!("high-availability.storageDir=hdfs:///user/{USER}/row-5");
+    let own = ["-z", "kept", "-D", "high-availability.zookeeper.path.root=/row-5", "-D", &storage];
+    let once = [&own[..], &["-D", "yarn.application-attempts=1"]].concat();
+    let mut session = Session::start(&cluster, &flink, &once);
     let checkpoint = session.checkpoint().unwrap();
     kill_9(session.processes("./kobel am")[0]);
     let since = Instant::now();
@@ -147,7 +151,7 @@ fn a_cluster_whose_masters_are_used_up_has_failed_and_the_next_one_recovers_its_
     let reason = failed["reason"].as_str().unwrap_or_default();
     assert!(reason.contains(&session.application) && reason.contains("exitCode: 137"), "{failed}");
 
-    session.start_cluster(&["-z", "kept"]);
+    session.start_cluster(&own);
     let since = Instant::now();
     session.running_since(checkpoint);
     println!("row 5: started again with -z: the same job RUNNING, {:.1?} after that", since.elapsed());
