@@ -118,7 +118,7 @@ async fn ends_at_once(path: &Path, world: &World, change: impl FnOnce(&mut Clust
     let mut plan = plan(path);
     change(&mut plan);
     let agent = govern(plan, dir.clone(), Arc::new(world.clone()), Extras::default());
-    soon("the agent's end", agent).await.unwrap();
+    Box::pin(soon("the agent's end", agent)).await.unwrap();
     assert!(!dir.socket().exists());
     assert!(world.live().is_empty());
     serde_json::from_slice::<Record>(&fs::read(dir.record()).unwrap()).unwrap().status
