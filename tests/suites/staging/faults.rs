@@ -27,6 +27,7 @@ async fn a_cut_upload_leaves_only_a_partial_that_gc_finds_and_the_next_succeeds(
     let kit = cluster.hdfs();
     kit.home_of("tara");
     let store = staging(hdfs(&kit.uri(), "tara"));
+    let _alone = MEMORY.lock().await;
     let blob = blob(60 << 20, 4);
     let upload = {
         let (store, blob, begun) = (store.clone(), blob.clone(), Arc::new(AtomicU64::new(0)));
@@ -67,6 +68,7 @@ async fn uploads_from_two_processes_at_once_end_with_one_blob() {
     let kit = cluster.hdfs();
     kit.home_of("uma");
     let stores = [0; 3].map(|_| staging(hdfs(&kit.uri(), "uma")));
+    let _alone = MEMORY.lock().await;
     let (blob, id) = (blob(20 << 20, 5), app(1));
     let [one, two, three] = &stores;
     let nothing = |_| ();
@@ -177,6 +179,7 @@ async fn upload_and_then(store: &Staging, fill: u8, then: impl FnOnce()) -> (Sta
             begun.notify_one();
         }
     };
+    let _alone = MEMORY.lock().await;
     let (blob, id) = (blob(200 << 20, fill), app(1));
     let mut upload = Box::pin(store.ensure(&blob, &id, &progress));
     tokio::select! {

@@ -168,11 +168,12 @@ fn over_memory(session: &Session<'_>, options: &Options) {
         let before = session.tms();
         options.set(TOO_MUCH);
         let restarting = session.lab.spawn_kobel(&["restart", "wc", "tm", "0"]);
-        let since = wait::until("a TaskManager takes too much", SOON, || {
+        // Its JVM has read the options by now; the one that replaces it must not.
+        let since = wait::until("a TaskManager takes its heap", SOON, || {
             let new = session.tms().into_iter().filter(|pid| !before.contains(pid));
             let sizes: Vec<_> = new.map(|pid| (pid, sockets::memory_kib(pid))).collect();
-            let large = sizes.iter().any(|(_, kib)| kib.is_some_and(|kib| kib > 1 << 20));
-            if large { Ok(Instant::now()) } else { Err(format!("{sizes:?}")) }
+            let has_begun = sizes.iter().any(|(_, kib)| kib.is_some_and(|kib| kib > 128 << 10));
+            if has_begun { Ok(Instant::now()) } else { Err(format!("{sizes:?}")) }
         });
         options.set("");
         wait::until("it is said", SOON, || match told(session, "killed for its memory") {
