@@ -5,6 +5,7 @@ pub mod ha;
 pub mod home;
 pub mod launch;
 pub mod main_log;
+pub mod own_log;
 pub mod rest;
 pub mod train;
 

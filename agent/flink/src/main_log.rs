@@ -2,7 +2,7 @@
 //!
 //! A job that is over says nothing of the `main` that submitted it: it may still print what it collected. Flink's
 //! REST API does not tell of it either before 2.3; but whoever runs it (`ApplicationDispatcherBootstrap`, from Flink 2.3 on
-//! `PackagedProgramApplication`) logs its end.
+//! `PackagedProgramApplication`) logs its end ([`crate::own_log::MAIN`]).
 
 use std::{io, path::Path};
 
@@ -10,38 +10,6 @@ use kobel_conf::file::file_end;
 use kobel_plan::job::Failure;
 
 use crate::rest::failure;
-
-/// The JVM's system property that names the file: `-Dkobel.main.log=…`.
-pub const FILE_PROPERTY: &str = "kobel.main.log";
-
-/// The file's name in the directory of logs: `jm-0.1.main`.
-pub fn file_name(attempt_name: &str) -> String {
-    format!("{attempt_name}.main")
-}
-
-/// The log4j 2 configuration beside the user's, as the one of [`crate::ha::session_log`] is. Exceptions follow their
-/// line.
-pub const LOG4J: &str = "\
-appender.kobelmain.name = KobelMain
-appender.kobelmain.type = File
-appender.kobelmain.fileName = ${sys:kobel.main.log}
-appender.kobelmain.append = true
-appender.kobelmain.filePermissions = rw-------
-appender.kobelmain.layout.type = PatternLayout
-appender.kobelmain.layout.pattern = %m%n
-appender.kobelmain.filter.ended.type = RegexFilter
-appender.kobelmain.filter.ended.regex = Application (completed|CANCELED|FAILED|failed|has been cancelled|execution is canceled).*
-appender.kobelmain.filter.ended.onMatch = ACCEPT
-appender.kobelmain.filter.ended.onMismatch = DENY
-
-logger.kobelmainbootstrap.name = org.apache.flink.client.deployment.application.ApplicationDispatcherBootstrap
-logger.kobelmainbootstrap.level = INFO
-logger.kobelmainbootstrap.appenderRef.kobelmain.ref = KobelMain
-
-logger.kobelmainprogram.name = org.apache.flink.client.deployment.application.PackagedProgramApplication
-logger.kobelmainprogram.level = INFO
-logger.kobelmainprogram.appenderRef.kobelmain.ref = KobelMain
-";
 
 /// What stands at the beginning of each line.
 const APPLICATION: &str = "Application ";
@@ -120,6 +88,5 @@ mod tests {
     fn without_a_file_nobody_tells() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Main::read(&dir.path().join("jm-0.1.main")).unwrap(), Main::Untold);
-        assert!(LOG4J.contains(&format!("${{sys:{FILE_PROPERTY}}}")));
     }
 }

@@ -9,11 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kobel_flink::{
-    FlinkRest,
-    main_log::{self, Main},
-    rest::JobResult,
-};
+use kobel_flink::{FlinkRest, main_log::Main, own_log, rest::JobResult};
 use kobel_plan::{JobId, JobState, JobStatus, job::Failure};
 use tokio::{
     sync::{mpsc, watch},
@@ -22,7 +18,7 @@ use tokio::{
 
 use crate::{
     election::{Master, Storage},
-    observe::{Question, Target},
+    observe::{self, Question, Target},
 };
 
 /// Between two questions, the shortest time: a short job's end is seen as it happens.
@@ -86,7 +82,7 @@ impl JobWatch {
         loop {
             let target = self.asked.borrow_and_update().target;
             if asking.as_ref().map(|(target, _)| *target) != target {
-                asking = target.and_then(|target| Some((target, client(target)?)));
+                asking = target.and_then(observe::client);
             }
             let Some((target, rest)) = &asking else {
                 self.asked.changed().await.ok()?;
@@ -162,7 +158,7 @@ impl JobWatch {
 
     /// Waits for the end of `main` in this JobManager, or of the JobManager.
     async fn main_over(&mut self, (id, attempt): Master) -> Option<Failure> {
-        let file = self.log_dir.join(main_log::file_name(&id.attempt_name(attempt)));
+        let file = self.log_dir.join(own_log::MAIN.file_name(&id.attempt_name(attempt)));
         let began = Instant::now();
         loop {
             match Main::read(&file) {
@@ -178,12 +174,6 @@ impl JobWatch {
             sleep(LOOK).await;
         }
     }
-}
-
-fn client(target: Target) -> Option<FlinkRest> {
-    FlinkRest::new(&format!("http://{}", target.rest))
-        .inspect_err(|error| tracing::error!(%error, "could not make a client for the JobManager"))
-        .ok()
 }
 
 /// Where the job stands; none while nobody knows it. Asked for by the list of jobs: asked for one that is not there yet,

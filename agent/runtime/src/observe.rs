@@ -117,7 +117,8 @@ pub(crate) async fn observe(mut questions: watch::Receiver<Question>, heard: wat
     }
 }
 
-fn client(target: Target) -> Option<(Target, FlinkRest)> {
+/// A JobManager, and the way to it.
+pub(crate) fn client(target: Target) -> Option<(Target, FlinkRest)> {
     match FlinkRest::new(&format!("http://{}", target.rest)) {
         Ok(rest) => Some((target, rest)),
         Err(error) => {

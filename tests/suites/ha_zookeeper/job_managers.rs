@@ -8,9 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kobel_flink::ha::{
-    Access, ClusterRoot, Death, Evidence, Fenced, HaClient, Latches, LeaderNode, LeaderView, LeaderWatch,
-    SessionId, SessionLog, Sessions, session_log,
+use kobel_flink::{
+    ha::{
+        Access, ClusterRoot, Death, Evidence, Fenced, HaClient, Latches, LeaderNode, LeaderView, LeaderWatch,
+        SessionId, SessionLog, Sessions,
+    },
+    own_log,
 };
 use kobel_kit::{Flink, Lab, Running, hadoop, http, on_each_flink, wait};
 
@@ -60,7 +63,7 @@ impl JobManager {
         fs::create_dir_all(lab.path("tmp")).unwrap();
         // A comma and a space, as a user's directory may have.
         let users = lab.file("conf, of a user/log4j.properties", USERS_LOG4J);
-        let own = lab.file(&format!("{name}/sessions.properties"), session_log::LOG4J);
+        let own = lab.file(&format!("{name}/sessions.properties"), &own_log::SESSIONS.configuration());
         let url = |path: &Path| format!("file://{}", path.display()).replace(' ', "%20");
         let (sessions, main_log) = (lab.path(name).join("sessions.log"), lab.path(name).join("main.log"));
         let args = [
@@ -69,8 +72,8 @@ impl JobManager {
             "--add-opens=java.base/java.lang=ALL-UNNAMED".into(),
             "--add-opens=java.base/java.util=ALL-UNNAMED".into(),
             format!("-Dlog.file={}", main_log.display()),
-            format!("-Dlog4j.configurationFile={}", session_log::composite(&url(&users), &[url(&own)])),
-            format!("-D{}={}", session_log::FILE_PROPERTY, sessions.display()),
+            format!("-Dlog4j.configurationFile={}", own_log::composite(&url(&users), &[url(&own)])),
+            format!("-D{}={}", own_log::SESSIONS.property, sessions.display()),
             "-cp".into(),
             format!("{}/lib/*", flink.home.display()),
             "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint".into(),

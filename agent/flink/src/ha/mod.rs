@@ -20,7 +20,7 @@ pub mod fence;
 pub mod layout;
 mod leader;
 mod remove;
-pub mod session_log;
+mod session_log;
 mod zk;
 
 use std::{fmt, num::NonZeroI64, str::FromStr};

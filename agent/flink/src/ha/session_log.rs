@@ -1,54 +1,14 @@
-//! Which ZooKeeper sessions a JobManager's process had, from a log file that holds nothing else.
+//! Which ZooKeeper sessions a JobManager's process had, from a log file that holds nothing else
+//! ([`crate::own_log::SESSIONS`]).
 //!
 //! ZooKeeper's client (`ClientCnxn.SendThread.onConnected`) logs at INFO that a session is established *before*
-//! anybody can create a znode in it, and again whenever it reconnects. Flink's dist has that class under a name of
-//! its own, and users set their root logger to WARN; so a second log4j configuration beside theirs writes these
-//! lines, and only these, to a file.
+//! anybody can create a znode in it, and again whenever it reconnects.
 
 use std::{io, path::Path, time::Duration};
 
 use kobel_conf::file::file_end;
 
 use super::SessionId;
-
-/// The JVM's system property that names the file: `-Dkobel.session.log=…`.
-pub const FILE_PROPERTY: &str = "kobel.session.log";
-
-/// The file's name in the directory of logs: `jm-0.1.sessions`.
-pub fn file_name(attempt_name: &str) -> String {
-    format!("{attempt_name}.sessions")
-}
-
-/// The second log4j 2 configuration. It names no root logger and no status, so those stay the user's; the one
-/// logger in it is more specific than what users set, and its level wins if they set the same one.
-///
-/// The file is appended to, because log4j opens it again when the user's configuration changes: it must not be
-/// there when the process starts.
-pub const LOG4J: &str = "\
-appender.kobelsessions.name = KobelSessions
-appender.kobelsessions.type = File
-appender.kobelsessions.fileName = ${sys:kobel.session.log}
-appender.kobelsessions.append = true
-appender.kobelsessions.filePermissions = rw-------
-appender.kobelsessions.layout.type = PatternLayout
-appender.kobelsessions.layout.pattern = %d{UNIX_MILLIS} %m%n
-appender.kobelsessions.filter.established.type = RegexFilter
-appender.kobelsessions.filter.established.regex = Session establishment complete .*
-appender.kobelsessions.filter.established.onMatch = ACCEPT
-appender.kobelsessions.filter.established.onMismatch = DENY
-
-logger.kobelsessions.name = org.apache.flink.shaded.zookeeper3.org.apache.zookeeper.ClientCnxn
-logger.kobelsessions.level = INFO
-logger.kobelsessions.appenderRef.kobelsessions.ref = KobelSessions
-";
-
-/// The value of `log4j.configurationFile` for the user's configuration with kobel's own beside it, all of them URLs
-/// or relative paths. log4j takes commas for separators and what follows a question mark for options.
-pub fn composite(user: &str, own: &[String]) -> String {
-    let plain = |place: &str| place.replace(',', "%2C").replace('?', "%3F");
-    let places: Vec<_> = std::iter::once(plain(user)).chain(own.iter().map(|place| plain(place))).collect();
-    places.join(",")
-}
 
 /// What ZooKeeper's client says.
 const ESTABLISHED: &str = "Session establishment complete on server ";
@@ -189,15 +149,6 @@ mod tests {
         )
         .unwrap();
         assert_eq!(SessionLog::read(&path).unwrap().unwrap().newest(), SessionId::new(2));
-    }
-
-    #[test]
-    fn separators_in_the_users_path_are_none_of_log4js() {
-        assert_eq!(
-            composite("file:///a,b/log4j.xml", &["kobel.properties".into()]),
-            "file:///a%2Cb/log4j.xml,kobel.properties"
-        );
-        assert!(LOG4J.contains(&format!("${{sys:{FILE_PROPERTY}}}")));
     }
 
     proptest! {

@@ -19,9 +19,9 @@ use std::{
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use kobel_conf::chain;
-use kobel_flink::ha::{
-    Access, ClusterRoot, HaClient, LayoutError, LeaderNode, Quorum, SessionLog, ZkError,
-    session_log::file_name,
+use kobel_flink::{
+    ha::{Access, ClusterRoot, HaClient, LayoutError, LeaderNode, Quorum, SessionLog, ZkError},
+    own_log,
 };
 use kobel_hadoop_rpc::{
     Auth, Retry, RpcError,
@@ -56,7 +56,7 @@ fn beside(spec: &WorkerSpec, log_dir: &Path) -> Beside {
     if let Err(error) = log_to(log_dir, LOG) {
         eprintln!("{}{}", exec::WORDS, chain(&error));
     }
-    let sessions = log_dir.join(file_name(&spec.name()));
+    let sessions = log_dir.join(own_log::SESSIONS.file_name(&spec.name()));
     match Deputy::of(plan, sessions) {
         Ok(deputy) => Some(deputy.run().boxed()),
         Err(error) => {

@@ -8,7 +8,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use kobel_flink::ha::{SessionId, SessionLog, session_log::file_name};
+use kobel_flink::{
+    ha::{SessionId, SessionLog},
+    own_log,
+};
 use kobel_plan::Death;
 use kobel_provider::local::ProcessIdentity;
 use serde::{Deserialize, Serialize};
@@ -61,7 +64,8 @@ impl Former {
     pub(crate) fn of(master: Master, pid: u32, rest: String, logs: &Path) -> io::Result<Option<Self>> {
         let pid = i32::try_from(pid).map_err(io::Error::other)?;
         let Some(process) = ProcessIdentity::of(pid)? else { return Ok(None) };
-        let log = SessionLog::read(&logs.join(file_name(&master.0.attempt_name(master.1))))?;
+        let log =
+            SessionLog::read(&logs.join(own_log::SESSIONS.file_name(&master.0.attempt_name(master.1))))?;
         let sessions = log.map(|log| log.sessions()).unwrap_or_default();
         Ok(Some(Self {
             master,

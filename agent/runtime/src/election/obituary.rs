@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use kobel_flink::ha::{Evidence, SessionId, SessionLog, Sessions, session_log::file_name};
+use kobel_flink::{
+    ha::{Evidence, SessionId, SessionLog, Sessions},
+    own_log,
+};
 use kobel_plan::Death;
 
 use super::Master;
@@ -39,7 +42,7 @@ impl Obituary {
         let Self { of, death, rest, observed, known, logs, alive, alive_logs } = self;
         let read = move || {
             let log = |logs: &Path, (id, attempt): Master| {
-                let path = logs.join(file_name(&id.attempt_name(attempt)));
+                let path = logs.join(own_log::SESSIONS.file_name(&id.attempt_name(attempt)));
                 SessionLog::read(&path).unwrap_or_else(|error| {
                     tracing::warn!(path = %path.display(), %error, "could not read a log of sessions");
                     None
@@ -72,7 +75,8 @@ mod tests {
         let line = format!(
             "1 Session establishment complete on server x, session id = {session:#x}, negotiated timeout = 4000\n"
         );
-        std::fs::write(dir.join(file_name(&master.0.attempt_name(master.1))), line).unwrap();
+        std::fs::write(dir.join(own_log::SESSIONS.file_name(&master.0.attempt_name(master.1))), line)
+            .unwrap();
     }
 
     #[tokio::test]
