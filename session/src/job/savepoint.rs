@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use kobel_conf::{Category, Explain};
 use kobel_flink::{
     Effect, RestError,
-    rest::{JobState, SavepointState, SavepointWish, TriggerId},
+    rest::{JobState, Operation, SavepointWish, TriggerId},
 };
 use kobel_plan::JobId;
 use tokio::time::{Instant, sleep};
@@ -214,11 +214,11 @@ impl Making<'_> {
             return self.ask().await.map(|()| None);
         }
         match self.target.rest.savepoint_state(job, self.trigger).await {
-            Ok(SavepointState::Completed { location }) => return Ok(Some(location)),
-            Ok(SavepointState::Failed(failure)) => {
+            Ok(Operation::Done(location)) => return Ok(Some(location)),
+            Ok(Operation::Failed(failure)) => {
                 return Err(SavepointError::Failed { job, cause: failure.cause });
             }
-            Ok(SavepointState::InProgress) => self.answered(),
+            Ok(Operation::InProgress) => self.answered(),
             Err(source @ RestError::NotFound { .. }) => return self.not_known(source).await,
             Err(source) => self.bear(source)?,
         }

@@ -1,34 +1,14 @@
-//! Savepoints, asked for under an id of kobel's choice: Flink starts no second operation for an id
-//! that it knows, so a lost reply is settled by asking again.
+//! Savepoints: made, and disposed of.
 
-use std::fmt;
-
-use kobel_plan::{JobId, job::Failure};
+use kobel_plan::JobId;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cause,
     error::{Call, RestError},
+    operations::{Accepted, Answer, Operation, TriggerId},
     transport::{FlinkRest, PROMPT},
 };
-
-/// The id of an operation that was asked for (`TriggerId`): 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TriggerId([u8; 16]);
-
-impl TriggerId {
-    /// The id of these bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for TriggerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
 
 /// A savepoint to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,18 +50,11 @@ impl From<SavepointKind> for SavepointWish {
     }
 }
 
-/// How a savepoint stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SavepointState {
-    /// Being written.
-    InProgress,
-    /// It is there.
-    Completed {
-        /// Where.
-        location: String,
-    },
-    /// It could not be made.
-    Failed(Failure),
+/// The disposal of a savepoint, by the id that Flink gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Disposal {
+    #[serde(rename = "request-id")]
+    id: String,
 }
 
 /// The body of `POST /jobs/:id/savepoints`.
@@ -110,34 +83,10 @@ struct StopBody<'a> {
     trigger_id: String,
 }
 
-#[derive(Deserialize)]
-struct Accepted {
-    #[serde(rename = "request-id")]
-    _request_id: String,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    status: Progress,
-    operation: Option<Operation>,
-}
-
-#[derive(Deserialize)]
-struct Progress {
-    id: String,
-}
-
-#[derive(Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Operation {
-    location: Option<String>,
-    failure_cause: Option<Thrown>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Thrown {
-    stack_trace: String,
+struct DisposalBody<'a> {
+    savepoint_path: &'a str,
 }
 
 impl FlinkRest {
@@ -168,23 +117,29 @@ impl FlinkRest {
         Ok(())
     }
 
-    /// How a savepoint stands that was asked for, of either kind.
-    pub async fn savepoint_state(&self, job: JobId, trigger: TriggerId) -> Result<SavepointState, RestError> {
+    /// How a savepoint stands that was asked for, of either kind; done, it has its address.
+    pub async fn savepoint_state(
+        &self,
+        job: JobId,
+        trigger: TriggerId,
+    ) -> Result<Operation<String>, RestError> {
         let call = Call::reads(format!("read how the savepoint of job {job} stands"));
         let path = ["jobs", &job.to_string(), "savepoints", &trigger.to_string()];
         let answer: Answer = self.get(call, &path).await?;
-        let operation = answer.operation.unwrap_or(Operation { location: None, failure_cause: None });
-        Ok(match (operation.location, operation.failure_cause) {
-            (Some(location), _) => SavepointState::Completed { location },
-            (None, Some(Thrown { stack_trace })) => {
-                let cause = cause::of_trace(&stack_trace);
-                SavepointState::Failed(Failure { cause, trace: stack_trace })
-            }
-            (None, None) if answer.status.id == "COMPLETED" => {
-                let cause = "Flink tells neither where it is nor why there is none".to_string();
-                SavepointState::Failed(Failure { trace: cause.clone(), cause })
-            }
-            (None, None) => SavepointState::InProgress,
-        })
+        Ok(answer.stands("where it is", |outcome| outcome.location))
+    }
+
+    /// Asks for the end of a savepoint: all of its files.
+    pub async fn dispose_savepoint(&self, path: &str) -> Result<Disposal, RestError> {
+        let body = DisposalBody { savepoint_path: path };
+        let request = self.request(Method::POST, &["savepoint-disposal"]).json(&body);
+        self.send(Call::changes(format!("dispose of savepoint {path}")), request, PROMPT).await
+    }
+
+    /// How the disposal of a savepoint stands.
+    pub async fn disposal_state(&self, disposal: &Disposal) -> Result<Operation<()>, RestError> {
+        let call = Call::reads("read how the disposal of a savepoint stands");
+        let answer: Answer = self.get(call, &["savepoint-disposal", &disposal.id]).await?;
+        Ok(answer.stands("its end", |_| Some(())))
     }
 }

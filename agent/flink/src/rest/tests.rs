@@ -9,8 +9,8 @@ use tokio::{
 
 use super::{
     error::{Call, Effect, RestError},
-    operations::Operation,
-    savepoints::{SavepointFormat, SavepointKind, SavepointWish, TriggerId},
+    operations::{Operation, TriggerId},
+    savepoints::{SavepointFormat, SavepointKind, SavepointWish},
     transport::FlinkRest,
     types::{JarId, RunRequest},
 };
