@@ -99,8 +99,7 @@ impl Handle {
     /// can be started from, is as of this moment, unless there is no time for it.
     pub(crate) async fn stop(&self, request: StopRequest) -> bool {
         if request.grace_ms > 0 {
-            self.look().await;
-            self.snapshots.look().await;
+            tokio::join!(self.look(), self.snapshots.look());
         }
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Stop(request, reply)).await.is_ok() && answer.await.is_ok()

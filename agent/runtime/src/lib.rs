@@ -2,7 +2,9 @@
 //!
 //! It asks a [`Provider`](kobel_provider::Provider) for workers and for new ones when they die
 //! (`reconcile` decides, `supervisor` does), watches the JobManager (`observe`), follows who leads and
-//! fences the dead (`election`), keeps what jobs can be started from (`snapshots`), and shows and changes the cluster for others: over a Unix socket (`control`) and over HTTP (`front`).
+//! fences the dead (`election`), follows the job that a cluster may belong to (`job`), keeps what jobs can be started
+//! from (`snapshots`), and shows and changes the cluster for others: over a Unix socket (`control`) and over HTTP
+//! (`front`).
 //! On YARN a small part of it runs beside every standby, and has it replaced when it is lost ([`deputy`]).
 //!
 //! ```text

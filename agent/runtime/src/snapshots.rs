@@ -181,14 +181,14 @@ impl Keeping {
             self.heard(&job, latest);
             let has_checkpoint = self.known.jobs.get(&job.jid).is_some_and(|job| job.checkpoint.is_some());
             match job.state.is_terminal() {
-                true if age(job.end_time) > millis(STALE) => drop(self.settled.insert(job.jid)),
+                true if age(job.end_time) > STALE => drop(self.settled.insert(job.jid)),
                 true => self.expecting = true,
-                false => self.expecting |= !has_checkpoint && age(job.start_time) < millis(NEW),
+                false => self.expecting |= !has_checkpoint && age(job.start_time) < NEW,
             }
         }
         // Of most jobs there is nothing to remember but, until now, their program.
         let goes_on = |id: &JobId| listed.contains(id) && !self.settled.contains(id);
-        let is_new = |since: Timestamp| age(since.as_millisecond()) < millis(MAIN);
+        let is_new = |since: Timestamp| age(since.as_millisecond()) < MAIN;
         self.known.jobs.retain(|id, job| !job.all().is_empty() || goes_on(id) || is_new(job.since));
         Ok(())
     }
@@ -230,13 +230,10 @@ impl Keeping {
     }
 }
 
-/// How long it is since this time in milliseconds.
-fn age(began: i64) -> i64 {
-    Timestamp::now().as_millisecond().saturating_sub(began)
-}
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+/// How long it is since this time in milliseconds; nothing if that is yet to come.
+fn age(began: i64) -> Duration {
+    let age = Timestamp::now().as_millisecond().saturating_sub(began);
+    Duration::from_millis(u64::try_from(age).unwrap_or(0))
 }
 
 /// One that has an address: what a JobManager keeps in its memory has none, and Flink writes that in brackets.

@@ -1,5 +1,6 @@
-//! What is kept of a cluster that is over, in a history directory on HDFS: how it ended, its timeline, what
-//! its jobs can be started from, and the last part of each log. YARN removes the nodes' own files as soon as the application is over.
+//! What is kept of a cluster that is over, in a history directory on HDFS: how it ended, its timeline, what its jobs
+//! can be started from, and the last part of each log. YARN removes the nodes' own files as soon as the application is
+//! over.
 
 use std::{
     collections::BTreeMap,

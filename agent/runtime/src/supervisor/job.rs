@@ -1,7 +1,5 @@
 //! The job of a per-job cluster: the cluster ends with it, and as it did.
 
-use std::time::Duration;
-
 use kobel_plan::{EventKind, JobState, JobStatus, job::Failure, status::Jobs};
 
 use super::{
@@ -50,16 +48,15 @@ impl Supervisor {
         if self.record.ending.is_some() {
             return;
         }
-        let ending = |kind, reason: String, grace: Duration| Ending::new(kind, reason, grace);
         self.end(match (job.state, thrown) {
-            (Some(JobState::Finished), None) => ending(EndKind::Stopped, told(&job), GRACE),
+            (Some(JobState::Finished), None) => Ending::new(EndKind::Stopped, told(&job), GRACE),
             (Some(JobState::Finished), Some(thrown)) => {
                 let reason =
                     format!("the program failed, though its job {} finished: {}", job.id, thrown.cause);
-                ending(EndKind::Failed, reason, GRACE_AFTER_FAILURE)
+                Ending::new(EndKind::Failed, reason, GRACE_AFTER_FAILURE)
             }
-            (Some(JobState::Canceled), _) => ending(EndKind::Killed, told(&job), GRACE),
-            _ => ending(EndKind::Failed, told(&job), GRACE_AFTER_FAILURE),
+            (Some(JobState::Canceled), _) => Ending::new(EndKind::Killed, told(&job), GRACE),
+            _ => Ending::new(EndKind::Failed, told(&job), GRACE_AFTER_FAILURE),
         });
     }
 
