@@ -52,6 +52,8 @@ pub enum EventKind {
     StorageLost,
     /// The JobManager that led is gone.
     LeaderLost,
+    /// Another JobManager leads, though the one that led lives.
+    LeaderDeposed,
     /// What became of removing a dead JobManager from ZooKeeper.
     Fenced,
     /// Another JobManager leads.

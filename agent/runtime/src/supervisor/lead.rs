@@ -38,6 +38,8 @@ pub(super) struct Lead {
     published: BTreeMap<Master, Published>,
     /// A leader that was lost and is not made up for yet.
     lost: Option<Lost>,
+    /// The last leader that was killed because another one leads.
+    deposed: Option<Master>,
     /// When ZooKeeper was silent last, if it was.
     pub(super) outage: Option<Outage>,
 }
@@ -118,6 +120,7 @@ impl Supervisor {
             News::Leader(LeaderView::Seen(node)) => {
                 self.zookeeper_answers();
                 self.on_leader_node(&node);
+                self.strike_deposed().await;
             }
             News::Leader(LeaderView::Unknown(error)) => self.zookeeper_is_silent(error.as_ref()),
             News::Hangs(master) => self.on_hanging(master).await,
@@ -134,11 +137,38 @@ impl Supervisor {
         let silence = self.plan.ha.as_ref().map(HaPlan::silence).unwrap_or_default();
         let message = format!("{name} has not answered for {silence:?}, and is killed");
         self.event(EventKind::WorkerHangs, Some(id), message);
-        // A container that is killed ends as its process did, which is proof; of one that is given back nothing is.
+        self.strike((id, attempt)).await;
+    }
+
+    /// A container that is killed ends as its process did, which is proof; of one that is given back nothing is.
+    async fn strike(&mut self, (id, attempt): Master) {
         if let Err(error) = self.provider.strike(id, attempt, Fault::Kill).await {
-            tracing::warn!(worker = name, error = chain(&error), "could not kill it, and lets it go");
+            let worker = id.attempt_name(attempt);
+            tracing::warn!(worker, error = chain(&error), "could not kill it, and lets it go");
             self.release(id, attempt, Duration::ZERO).await;
         }
+    }
+
+    /// Who led and is cut off from ZooKeeper takes itself for the leader until it hears better: Flink tolerates a
+    /// connection that is suspended, and may complete a checkpoint though another one leads.
+    async fn strike_deposed(&mut self) {
+        let Some((former, leader)) = self.deposed() else { return };
+        let (name, leads) = (former.0.attempt_name(former.1), leader.0.attempt_name(leader.1));
+        let message = format!("{leads} leads now: {name}, which may not know, is killed");
+        self.event(EventKind::LeaderDeposed, Some(former.0), message);
+        self.lead.deposed = Some(former);
+        self.strike(former).await;
+    }
+
+    /// The one that led and lives, and the one that leads now. After an outage of ZooKeeper all hear of it at once.
+    fn deposed(&self) -> Option<(Master, Master)> {
+        let leader = self.lead.named?;
+        let former = self.record.leader.filter(|former| *former != leader)?;
+        let is_new = self.lead.deposed != Some(former);
+        let stays =
+            self.table.get(former.0).is_some_and(|worker| worker.attempt == former.1 && worker.stays());
+        let hears = self.lead.outage.is_some_and(Outage::is_to_blame);
+        (is_new && stays && !hears).then_some((former, leader))
     }
 
     /// Has the living JobManagers watched.
