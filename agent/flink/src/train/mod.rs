@@ -1,5 +1,7 @@
-//! Makes archives of Flink's classes (AppCDS): the JVMs of a small cluster run until they know each other,
-//! and write what they have loaded when they end.
+//! Makes archives of Flink's classes (AppCDS): the JVMs of a small cluster run until they know each other and have run
+//! a job, and write what they have loaded when they end.
+
+mod rehearsal;
 
 use std::{
     fs, io,
@@ -10,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kobel_conf::chain;
 use kobel_plan::{Attempt, ClusterPlan, FlinkRole, WorkerId, WorkerSpec};
 use rustix::process::{Pid, Signal};
 
@@ -98,7 +101,11 @@ pub async fn train(plan: &ClusterPlan, ground: &Ground<'_>) -> Result<(), TrainE
     for role in [FlinkRole::JobManager, FlinkRole::TaskManager] {
         trainees.push(Trainee::start(plan, ground, &ports, role)?);
     }
-    wait_until_registered(&ports).await?;
+    let rest = wait_until_registered(&ports).await?;
+    // Without it the archives are worth less, but worth something.
+    if let Err(error) = rehearsal::rehearse(&rest, ground.dir).await {
+        tracing::warn!(error = chain(&error), "the archives know nothing of jobs");
+    }
     for trainee in &trainees {
         trainee.terminate();
     }
@@ -123,7 +130,7 @@ fn free_ports() -> io::Result<JobManagerPorts> {
     Ok(JobManagerPorts { rpc: rpc.local_addr()?.port(), rest: rest.local_addr()?.port() })
 }
 
-async fn wait_until_registered(ports: &JobManagerPorts) -> Result<(), TrainError> {
+async fn wait_until_registered(ports: &JobManagerPorts) -> Result<FlinkRest, TrainError> {
     let late = || TrainError::NotReady { after: READY };
     let rest = FlinkRest::new(&format!("http://{REST_HOST}:{}", ports.rest)).map_err(|_| late())?;
     let deadline = Instant::now() + READY;
@@ -133,7 +140,7 @@ async fn wait_until_registered(ports: &JobManagerPorts) -> Result<(), TrainError
         }
         tokio::time::sleep(LOOK).await;
     }
-    Ok(())
+    Ok(rest)
 }
 
 /// A JVM that writes an archive when it ends. Dropped before that, it is killed.
