@@ -47,7 +47,8 @@ pub(crate) struct RunArgs {
     /// Return as soon as the job is submitted
     #[arg(short, long)]
     pub(crate) detach: bool,
-    /// With --per-job: give up, and take back what was begun, if the job does not run after this time
+    /// With --per-job: give up, and take back what was begun, if the job does not run after this time, YARN's queue
+    /// included; without it, after 120s beyond the queue
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "per_job")]
     pub(crate) timeout: Option<Duration>,
     /// With --per-job: print the plan of the cluster and start nothing

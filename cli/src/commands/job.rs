@@ -56,14 +56,9 @@ pub(crate) async fn cancel(ctx: &Ctx, args: CancelArgs) -> Result<ExitCode, Fail
     drop(progress);
     ctx.ui.note(match state {
         JobState::Canceled => format!("canceled job {}", args.job),
-        other => format!("job {} was {} before it could be canceled", args.job, state_name(other)),
+        other => format!("job {} was {other} before it could be canceled", args.job),
     });
     Ok(ExitCode::SUCCESS)
-}
-
-/// A state as Flink writes it.
-pub(super) fn state_name(state: JobState) -> String {
-    state.to_string()
 }
 
 /// A job that ended, but did not finish.
@@ -96,7 +91,7 @@ pub(super) fn row(job: JobSummary) -> JobRow {
     JobRow {
         id: job.jid,
         name: job.name,
-        state: state_name(job.state),
+        state: job.state.to_string(),
         started_at: time(job.start_time),
         ended_at: time(job.end_time),
         duration_ms: job.duration,

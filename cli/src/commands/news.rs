@@ -1,6 +1,9 @@
 //! What to tell of a cluster while waiting for it, and when the waiting is over.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 use futures_util::TryStreamExt;
 use kobel_plan::{ClusterState, Status};
@@ -10,6 +13,8 @@ use crate::failure::Failure;
 
 /// How soon to look again at a cluster whose agent does not answer: it is coming or going.
 const AGAIN: Duration = Duration::from_millis(100);
+/// The same, of one that has long been in YARN's queue, as hundreds of others may be.
+const AGAIN_AT_LAST: Duration = Duration::from_secs(1);
 
 /// Tells each status of the cluster, the present one first, until `on_status` has enough. Lives
 /// through the coming and going of the cluster's agent.
@@ -17,8 +22,10 @@ pub(crate) async fn follow<T>(
     cluster: &Cluster,
     mut on_status: impl FnMut(&Status) -> ControlFlow<T>,
 ) -> Result<T, Failure> {
+    let since = Instant::now();
     loop {
-        if let ControlFlow::Break(enough) = on_status(&cluster.status().await?) {
+        let status = cluster.status().await?;
+        if let ControlFlow::Break(enough) = on_status(&status) {
             return Ok(enough);
         }
         // Until the agent serves its socket, and when it is gone, the record is all there is.
@@ -31,8 +38,13 @@ pub(crate) async fn follow<T>(
                 }
             }
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(pause(&status, since.elapsed())).await;
     }
+}
+
+/// How soon to look again at a cluster without an agent, after so long.
+fn pause(status: &Status, waited: Duration) -> Duration {
+    if is_queued(status) { (waited / 20).clamp(AGAIN, AGAIN_AT_LAST) } else { AGAIN }
 }
 
 type Statuses =
@@ -40,6 +52,11 @@ type Statuses =
 
 async fn watch(cluster: &Cluster) -> Result<Statuses, kobel_session::control::ControlError> {
     Control::open(&cluster.dir)?.watch().await
+}
+
+/// Whether YARN has yet to begin it.
+pub(super) fn is_queued(status: &Status) -> bool {
+    status.state == ClusterState::Starting && status.agent.is_none() && status.yarn.is_some()
 }
 
 /// Whether the cluster's agent died and left it: nothing changes any more by itself.

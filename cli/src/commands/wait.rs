@@ -11,10 +11,7 @@ use kobel_session::{
     logs,
 };
 
-use super::{
-    job::{ended_badly, state_name},
-    news,
-};
+use super::{job::ended_badly, news};
 use crate::{
     args::{Condition, WaitArgs},
     context::Ctx,
@@ -101,7 +98,7 @@ async fn finished(cluster: &Cluster, id: JobId, progress: &Progress) -> Result<(
     let target = Target::of(&status)?;
     let ended = job::follow(&target, id, None, &mut |news| {
         if let job::News::Progress(now) = news {
-            progress.now(format!("job {id} {}", state_name(now.state)));
+            progress.now(format!("job {id} {}", now.state));
         }
     })
     .await?;

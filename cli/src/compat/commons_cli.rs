@@ -29,6 +29,10 @@ pub(crate) enum Arg {
 }
 
 impl Opt {
+    pub(crate) const fn new(short: &'static str, long: &'static str, arg: Arg) -> Self {
+        Self { short, long, arg }
+    }
+
     /// The name it is found again by: the long one if it has one.
     pub(crate) fn key(&self) -> &'static str {
         if self.long.is_empty() { self.short } else { self.long }

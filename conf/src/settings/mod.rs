@@ -120,7 +120,7 @@ pub struct Settings {
     pub flink_checksums: Sourced<String>,
     /// `java.home`: the Java that runs Flink; none looks for one.
     pub java_home: Sourced<Option<PathBuf>>,
-    /// `start.timeout`: how long a cluster may take to be ready.
+    /// `start.timeout`: how long a cluster may take to be ready, or a job of its own to run (once YARN has begun it).
     pub start_timeout: Sourced<Duration>,
     /// `start.cds`: archives of classes.
     pub start_cds: Sourced<ClassArchives>,

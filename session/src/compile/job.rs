@@ -16,10 +16,10 @@ const OWN: [(&str, &str, &str); 3] = [
     ("execution.submit-failed-job-on-application-error", "true", "a program that fails is a job that failed"),
     ("execution.attached", "true", "a program may collect its job's results"),
 ];
-/// Where Flink's fetcher would put a copy of the jar; its default is a directory of root's.
-const ARTIFACTS: (&str, &str) = ("user.artifacts.base-dir", "artifacts");
+/// Flink's key for where its fetcher would put a copy of the jar; its default is a directory of root's.
+const ARTIFACTS_KEY: &str = "user.artifacts.base-dir";
 /// Flink's key for how many tasks of an operator run side by side, where its program says nothing else.
-const PARALLELISM: &str = "parallelism.default";
+pub(super) const PARALLELISM_KEY: &str = "parallelism.default";
 /// The first Flink whose entry point takes a jar (`--jars`).
 const TAKES_JARS: (u32, u32) = (1, 19);
 
@@ -40,8 +40,8 @@ pub(super) fn plan(
         }
         conf.set(key, value, Origin::Kobel(why));
     }
-    let tmp = format!("{}/tmp/{}", kobel_plan::Launch::WORKER_DIR, ARTIFACTS.1);
-    conf.set_default(ARTIFACTS.0, &tmp, Origin::Kobel("with the JobManager's other files"));
+    let artifacts = format!("{}/tmp/artifacts", kobel_plan::Launch::WORKER_DIR);
+    conf.set_default(ARTIFACTS_KEY, &artifacts, Origin::Kobel("with the JobManager's other files"));
     let jar = match inputs.spec.provider {
         // Beside the process, in each container that needs it.
         ProviderKind::Yarn => JobPlan::JAR.into(),
@@ -58,6 +58,6 @@ pub(super) fn plan(
 
 /// How many TaskManagers a job of the configured parallelism takes, so that none has to be asked for when it runs.
 pub(super) fn task_managers(conf: &FlinkConf) -> u32 {
-    let parallelism = conf.get_str(PARALLELISM).and_then(|value| value.trim().parse().ok()).unwrap_or(1);
+    let parallelism = conf.get_str(PARALLELISM_KEY).and_then(|value| value.trim().parse().ok()).unwrap_or(1);
     needed_task_managers(parallelism, slots_of_task_manager(conf.get_str(SLOTS_KEY))).max(1)
 }

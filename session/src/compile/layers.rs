@@ -7,8 +7,9 @@ use kobel_conf::{
     ha::{QUORUM_KEY, TYPE_KEYS},
 };
 use kobel_flink::ha::ClusterRoot;
+use kobel_plan::SLOTS_KEY;
 
-use super::{CompileError, Inputs};
+use super::{CompileError, Inputs, job::PARALLELISM_KEY};
 use crate::spec::{Override, ZooKeeperChoice};
 
 /// Keys of which one layer's choice replaces whatever a lower layer chose, because together they
@@ -79,7 +80,7 @@ fn settings(inputs: &Inputs<'_>) -> FlinkConf {
     let settings = inputs.settings;
     let mut layer = FlinkConf::new();
     if let Some(slots) = settings.slots.value {
-        layer.set("taskmanager.numberOfTaskSlots", slots.to_string(), settings.slots.origin.clone());
+        layer.set(SLOTS_KEY, slots.to_string(), settings.slots.origin.clone());
     }
     if let Some(size) = settings.tm_memory.value {
         layer.set("taskmanager.memory.process.size", size.to_string(), settings.tm_memory.origin.clone());
@@ -104,12 +105,8 @@ fn flags(inputs: &Inputs<'_>) -> FlinkConf {
         (TYPE_KEYS[0], "--zookeeper", zookeeper.then(|| "zookeeper".to_string())),
         (QUORUM_KEY, "--zookeeper", quorum),
         (ClusterRoot::ID_KEY, "-z", spec.namespace.clone()),
-        ("taskmanager.numberOfTaskSlots", "--slots", spec.slots.map(|n| n.to_string())),
-        (
-            "parallelism.default",
-            "-p",
-            spec.job.as_ref().and_then(|job| job.parallelism).map(|n| n.to_string()),
-        ),
+        (SLOTS_KEY, "--slots", spec.slots.map(|n| n.to_string())),
+        (PARALLELISM_KEY, "-p", spec.job.as_ref().and_then(|job| job.parallelism).map(|n| n.to_string())),
         ("taskmanager.memory.process.size", "--tm-mem", spec.tm_memory.map(size)),
         ("jobmanager.memory.process.size", "--jm-mem", spec.jm_memory.map(size)),
         ("yarn.application.queue", "--queue", spec.queue.clone()),

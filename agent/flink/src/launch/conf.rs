@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kobel_plan::{Launch, Role};
+use kobel_plan::{Launch, Role, SLOTS_KEY};
 
 use super::{Peers, REST_HOST, Worker, ha};
 
@@ -62,7 +62,7 @@ pub(super) fn vcores(worker: &Worker<'_>) -> u32 {
     let set = |key| -> Option<u32> {
         worker.role.conf.get(key).or_else(|| worker.plan.conf.get(key))?.trim().parse().ok()
     };
-    let keys = ["yarn.containers.vcores", "taskmanager.numberOfTaskSlots"];
+    let keys = ["yarn.containers.vcores", SLOTS_KEY];
     match worker.id.role {
         Role::JobManager | Role::ZooKeeper => 1,
         Role::TaskManager => keys.into_iter().filter_map(set).find(|number| *number > 0).unwrap_or(1),

@@ -16,7 +16,6 @@ use kobel_session::{Cluster, Control, job::Target};
 
 use self::measure::Watched;
 use super::{
-    job::state_name,
     news::{self, plural},
     wait::{failed_end, within},
 };
@@ -230,7 +229,7 @@ fn has_standby(status: &Status, now: Timestamp) -> bool {
 
 fn failed(job: &Watched, drill: &Drill) -> Failure {
     let (id, name) = (job.row.id, &drill.cluster);
-    let what = format!("job {id} is {} after the fault", state_name(JobState::Failed));
+    let what = format!("job {id} is {} after the fault", JobState::Failed);
     Failure::new(Category::FailedEnd, what).hint(format!("kobel job exceptions {id} --cluster {name}"))
 }
 

@@ -10,7 +10,7 @@ use kobel_flink::{
 };
 use kobel_plan::JobId;
 
-use super::{session, state_name};
+use super::session;
 use crate::{
     args::JobFactArgs,
     context::Ctx,
@@ -40,7 +40,7 @@ pub(crate) async fn status(ctx: &Ctx, args: JobFactArgs) -> Result<ExitCode, Fai
     let view = JobStatus {
         id: details.jid,
         name: details.name.clone(),
-        state: state_name(state),
+        state: state.to_string(),
         started_at: time(details.start_time),
         ended_at: time(details.end_time),
         duration_ms: details.duration,

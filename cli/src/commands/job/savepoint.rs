@@ -15,7 +15,7 @@ use kobel_session::{
 };
 use tokio::time::Instant;
 
-use super::{ended_badly, session, state_name};
+use super::{ended_badly, session};
 use crate::{
     args::{JobStopArgs, SavepointArgs},
     commands::wait::within,
@@ -160,10 +160,9 @@ pub(crate) async fn stopped(
     match ended.state {
         JobState::Finished => Ok(()),
         JobState::Failed => Err(ended_badly(&ended, &cluster.name)),
-        other => Err(Failure::new(
-            Category::FailedEnd,
-            format!("job {id} ended otherwise than stopped: {}", state_name(other)),
-        )),
+        other => {
+            Err(Failure::new(Category::FailedEnd, format!("job {id} ended otherwise than stopped: {other}")))
+        }
     }
 }
 

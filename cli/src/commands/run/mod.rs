@@ -1,5 +1,6 @@
 //! `kobel run`: a program's job in a session, or in a cluster of its own.
 
+mod patience;
 mod per_job;
 mod restore;
 
@@ -23,7 +24,7 @@ use kobel_session::{
 use tokio::time::MissedTickBehavior;
 
 use self::restore::{program, restored};
-use super::job::{ended_badly, session, state_name};
+use super::job::{ended_badly, session};
 use crate::{
     args::{ClaimMode, RunArgs},
     context::Ctx,
@@ -219,7 +220,7 @@ impl Attached<'_> {
     async fn cancel(&self, id: JobId) -> Result<(), Failure> {
         self.note(&format!("interrupted: canceling job {id}"));
         let state = job::cancel(self.target, id, CANCEL).await?;
-        self.note(&format!("job {id} is {}", state_name(state)));
+        self.note(&format!("job {id} is {state}"));
         Ok(())
     }
 
@@ -264,7 +265,7 @@ fn closing_lines(ui: &Ui, ended: &JobEnded) {
 
 fn progress_line(state: JobState, tasks: TaskCounts) -> String {
     let (running, finished, total) = (tasks.running, tasks.finished, tasks.total());
-    format!("{}: {running} running, {finished} finished of {total} tasks", state_name(state))
+    format!("{state}: {running} running, {finished} finished of {total} tasks")
 }
 
 fn claim_mode(mode: ClaimMode) -> FlinkClaimMode {

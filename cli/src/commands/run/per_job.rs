@@ -15,11 +15,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
     super::{
-        job::{ended_badly, state_name},
+        job::ended_badly,
         news,
         start::{self, Starting},
     },
-    CANCEL, LOOK, claim_mode, closing_lines, progress_line,
+    CANCEL, LOOK, claim_mode, closing_lines,
+    patience::Patience,
+    progress_line,
     restore::{program, restored},
 };
 use crate::{
@@ -55,15 +57,17 @@ pub(super) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
     }
     let log_dir = &compiled.plan.log_dir;
     let running = Running { ctx, cluster: &cluster, id, log_dir, progress: ctx.ui.progress() };
-    let within = args.timeout.unwrap_or(context.settings.start_timeout.value);
+    let patience = Patience::new(args.timeout, context.settings.start_timeout.value);
+    let within = patience.within;
     let begun = tokio::select! {
-        begun = tokio::time::timeout(within, running.begun()) => begun,
+        begun = running.begun(&patience) => Some(begun),
+        () = patience.ends() => None,
         caught = signals.next() => {
             drop(running);
             return starting.interrupted(caught, &mut signals).await;
         }
     };
-    let Ok(begun) = begun else {
+    let Some(begun) = begun else {
         drop(running);
         starting.roll_back(&mut signals).await?;
         let what = format!("the job of cluster {} does not run after {} s", cluster.name, within.as_secs());
@@ -137,8 +141,9 @@ struct Running<'a> {
 
 impl Running<'_> {
     /// Waits until the job runs, or the cluster is over: the job may be, too, before anybody saw it run.
-    async fn begun(&self) -> Result<Status, Failure> {
+    async fn begun(&self, patience: &Patience) -> Result<Status, Failure> {
         news::follow(self.cluster, |status| {
+            patience.heard(status);
             let runs =
                 job_of(status).is_some_and(|job| job.is_over() || job.state == Some(JobState::Running));
             if runs || status.state.is_terminal() || news::is_abandoned(status) {
@@ -272,7 +277,7 @@ impl Running<'_> {
         if args.cancel_on_interrupt {
             self.note(&format!("interrupted: canceling job {id}"));
             let state = job::cancel(&Target::of(status)?, id, CANCEL).await?;
-            self.note(&format!("job {id} is {}", state_name(state)));
+            self.note(&format!("job {id} is {state}"));
         } else {
             self.note(&format!("job {id} goes on; cancel it with: kobel job cancel {id} --cluster {name}"));
         }

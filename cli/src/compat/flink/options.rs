@@ -6,83 +6,83 @@ use crate::failure::Failure;
 
 use super::{messages, usage};
 
-const fn opt(short: &'static str, long: &'static str, arg: Arg) -> Opt {
-    Opt { short, long, arg }
-}
-
 /// What every action takes.
 const COMMON: &[Opt] = &[
-    opt("h", "help", Arg::None),
-    opt("v", "verbose", Arg::None),
-    opt("m", "jobmanager", Arg::One),
-    opt("t", "target", Arg::One),
-    opt("e", "executor", Arg::One),
-    opt("z", "zookeeperNamespace", Arg::One),
-    opt("D", "", Arg::Property),
+    Opt::new("h", "help", Arg::None),
+    Opt::new("v", "verbose", Arg::None),
+    Opt::new("m", "jobmanager", Arg::One),
+    Opt::new("t", "target", Arg::One),
+    Opt::new("e", "executor", Arg::One),
+    Opt::new("z", "zookeeperNamespace", Arg::One),
+    Opt::new("D", "", Arg::Property),
 ];
 
 /// The options of `yarn-session.sh` behind a `y`, which every action takes, too.
 const YARN: &[Opt] = &[
-    opt("yat", "yarnapplicationType", Arg::One),
-    opt("yD", "", Arg::Property),
-    opt("yd", "yarndetached", Arg::None),
-    opt("yh", "yarnhelp", Arg::None),
-    opt("yid", "yarnapplicationId", Arg::One),
-    opt("yj", "yarnjar", Arg::One),
-    opt("yjm", "yarnjobManagerMemory", Arg::One),
-    opt("yn", "yarncontainer", Arg::One),
-    opt("ynl", "yarnnodeLabel", Arg::One),
-    opt("ynm", "yarnname", Arg::One),
-    opt("yq", "yarnquery", Arg::None),
-    opt("yqu", "yarnqueue", Arg::One),
-    opt("ys", "yarnslots", Arg::One),
-    opt("yst", "yarnstreaming", Arg::None),
-    opt("yt", "yarnship", Arg::One),
-    opt("ytm", "yarntaskManagerMemory", Arg::One),
-    opt("yz", "yarnzookeeperNamespace", Arg::One),
+    Opt::new("yat", "yarnapplicationType", Arg::One),
+    Opt::new("yD", "", Arg::Property),
+    Opt::new("yd", "yarndetached", Arg::None),
+    Opt::new("yh", "yarnhelp", Arg::None),
+    Opt::new("yid", "yarnapplicationId", Arg::One),
+    Opt::new("yj", "yarnjar", Arg::One),
+    Opt::new("yjm", "yarnjobManagerMemory", Arg::One),
+    Opt::new("yn", "yarncontainer", Arg::One),
+    Opt::new("ynl", "yarnnodeLabel", Arg::One),
+    Opt::new("ynm", "yarnname", Arg::One),
+    Opt::new("yq", "yarnquery", Arg::None),
+    Opt::new("yqu", "yarnqueue", Arg::One),
+    Opt::new("ys", "yarnslots", Arg::One),
+    Opt::new("yst", "yarnstreaming", Arg::None),
+    Opt::new("yt", "yarnship", Arg::One),
+    Opt::new("ytm", "yarntaskManagerMemory", Arg::One),
+    Opt::new("yz", "yarnzookeeperNamespace", Arg::One),
 ];
 
 const PROGRAM: &[Opt] = &[
-    opt("c", "class", Arg::One),
-    opt("C", "classpath", Arg::One),
-    opt("p", "parallelism", Arg::One),
-    opt("j", "jarfile", Arg::One),
-    opt("a", "arguments", Arg::One),
-    opt("d", "detached", Arg::None),
-    opt("sae", "shutdownOnAttachedExit", Arg::None),
-    opt("s", "fromSavepoint", Arg::One),
-    opt("n", "allowNonRestoredState", Arg::None),
-    opt("cm", "claimMode", Arg::One),
-    opt("rm", "restoreMode", Arg::One),
-    opt("q", "sysoutLogging", Arg::None),
-    opt("py", "python", Arg::One),
-    opt("pym", "pyModule", Arg::One),
-    opt("pyfs", "pyFiles", Arg::One),
-    opt("pyreq", "pyRequirements", Arg::One),
-    opt("pyarch", "pyArchives", Arg::One),
-    opt("pyexec", "pyExecutable", Arg::One),
-    opt("pyclientexec", "pyClientExecutable", Arg::One),
-    opt("pypath", "pyPythonPath", Arg::One),
+    Opt::new("c", "class", Arg::One),
+    Opt::new("C", "classpath", Arg::One),
+    Opt::new("p", "parallelism", Arg::One),
+    Opt::new("j", "jarfile", Arg::One),
+    Opt::new("a", "arguments", Arg::One),
+    Opt::new("d", "detached", Arg::None),
+    Opt::new("sae", "shutdownOnAttachedExit", Arg::None),
+    Opt::new("s", "fromSavepoint", Arg::One),
+    Opt::new("n", "allowNonRestoredState", Arg::None),
+    Opt::new("cm", "claimMode", Arg::One),
+    Opt::new("rm", "restoreMode", Arg::One),
+    Opt::new("q", "sysoutLogging", Arg::None),
+    Opt::new("py", "python", Arg::One),
+    Opt::new("pym", "pyModule", Arg::One),
+    Opt::new("pyfs", "pyFiles", Arg::One),
+    Opt::new("pyreq", "pyRequirements", Arg::One),
+    Opt::new("pyarch", "pyArchives", Arg::One),
+    Opt::new("pyexec", "pyExecutable", Arg::One),
+    Opt::new("pyclientexec", "pyClientExecutable", Arg::One),
+    Opt::new("pypath", "pyPythonPath", Arg::One),
 ];
 
 /// Options that name the program: no jar follows them.
 const NAMING: [&str; 3] = ["jarfile", "python", "pyModule"];
 
-const LIST: &[Opt] =
-    &[opt("r", "running", Arg::None), opt("s", "scheduled", Arg::None), opt("a", "all", Arg::None)];
+const LIST: &[Opt] = &[
+    Opt::new("r", "running", Arg::None),
+    Opt::new("s", "scheduled", Arg::None),
+    Opt::new("a", "all", Arg::None),
+];
 
 /// The form of a savepoint, and whether to wait for it.
-const TYPE: Opt = opt("type", "type", Arg::One);
-const DETACHED: Opt = opt("detached", "detached", Arg::None);
+const TYPE: Opt = Opt::new("type", "type", Arg::One);
+const DETACHED: Opt = Opt::new("detached", "detached", Arg::None);
 
-const CANCEL: &[Opt] = &[opt("s", "withSavepoint", Arg::Optional), TYPE];
+const CANCEL: &[Opt] = &[Opt::new("s", "withSavepoint", Arg::Optional), TYPE];
 
 const STOP: &[Opt] =
-    &[opt("p", "savepointPath", Arg::Optional), opt("d", "drain", Arg::None), TYPE, DETACHED];
+    &[Opt::new("p", "savepointPath", Arg::Optional), Opt::new("d", "drain", Arg::None), TYPE, DETACHED];
 
-const SAVEPOINT: &[Opt] = &[opt("d", "dispose", Arg::One), opt("j", "jarfile", Arg::One), TYPE, DETACHED];
+const SAVEPOINT: &[Opt] =
+    &[Opt::new("d", "dispose", Arg::One), Opt::new("j", "jarfile", Arg::One), TYPE, DETACHED];
 
-const CHECKPOINT: &[Opt] = &[opt("full", "full", Arg::None)];
+const CHECKPOINT: &[Opt] = &[Opt::new("full", "full", Arg::None)];
 
 /// What `flink` can be asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,30 +10,26 @@ use super::super::{
 };
 use crate::{commands::cluster_spec, failure::Failure};
 
-const fn opt(short: &'static str, long: &'static str, arg: Arg) -> Opt {
-    Opt { short, long, arg }
-}
-
 const OPTIONS: &[Opt] = &[
-    opt("at", "applicationType", Arg::One),
-    opt("D", "", Arg::Property),
-    opt("d", "detached", Arg::None),
-    opt("h", "help", Arg::None),
-    opt("id", "applicationId", Arg::One),
-    opt("j", "jar", Arg::One),
-    opt("jm", "jobManagerMemory", Arg::One),
-    opt("m", "jobmanager", Arg::One),
-    opt("n", "container", Arg::One),
-    opt("nl", "nodeLabel", Arg::One),
-    opt("nm", "name", Arg::One),
-    opt("q", "query", Arg::None),
-    opt("qu", "queue", Arg::One),
-    opt("s", "slots", Arg::One),
-    opt("st", "streaming", Arg::None),
-    opt("t", "ship", Arg::One),
-    opt("tm", "taskManagerMemory", Arg::One),
-    opt("yd", "yarndetached", Arg::None),
-    opt("z", "zookeeperNamespace", Arg::One),
+    Opt::new("at", "applicationType", Arg::One),
+    Opt::new("D", "", Arg::Property),
+    Opt::new("d", "detached", Arg::None),
+    Opt::new("h", "help", Arg::None),
+    Opt::new("id", "applicationId", Arg::One),
+    Opt::new("j", "jar", Arg::One),
+    Opt::new("jm", "jobManagerMemory", Arg::One),
+    Opt::new("m", "jobmanager", Arg::One),
+    Opt::new("n", "container", Arg::One),
+    Opt::new("nl", "nodeLabel", Arg::One),
+    Opt::new("nm", "name", Arg::One),
+    Opt::new("q", "query", Arg::None),
+    Opt::new("qu", "queue", Arg::One),
+    Opt::new("s", "slots", Arg::One),
+    Opt::new("st", "streaming", Arg::None),
+    Opt::new("t", "ship", Arg::One),
+    Opt::new("tm", "taskManagerMemory", Arg::One),
+    Opt::new("yd", "yarndetached", Arg::None),
+    Opt::new("z", "zookeeperNamespace", Arg::One),
 ];
 
 /// What `-h` prints.
