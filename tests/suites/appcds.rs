@@ -11,6 +11,21 @@ fn archives(lab: &Lab) -> Vec<PathBuf> {
     found
 }
 
+/// Fails unless the archives hold what a job takes.
+fn assert_know_jobs(archives: &[PathBuf]) {
+    let classes = [
+        // Only per-job clusters have a use for it.
+        ("jm.jsa", "client/program/DefaultPackagedProgramRetriever"),
+        ("tm.jsa", "streaming/runtime/tasks/SourceOperatorStreamTask"),
+    ];
+    for (archive, class) in classes {
+        let path = archives.iter().find(|path| path.ends_with(archive)).expect(archive);
+        let bytes = fs::read(path).expect("an archive");
+        let is_there = bytes.windows(class.len()).any(|window| window == class.as_bytes());
+        assert!(is_there, "{archive} has no {class}");
+    }
+}
+
 /// Fails unless each JVM of the cluster has its role's archive in its memory map.
 fn assert_mapped(lab: &Lab, cluster: &str) {
     let status = lab.kobel(&["status", cluster, "-o", "json"]).ok().json();
@@ -31,6 +46,7 @@ on_each_flink! {
             made if made.len() == 2 => Ok(()),
             made => Err(format!("{made:?}")),
         });
+        assert_know_jobs(&archives(&lab));
         lab.kobel(&["stop", "first"]).ok();
         lab.no_process_left();
         let left = lab.files("cache/cds");

@@ -8,7 +8,7 @@
 //! var env = StreamExecutionEnvironment.getExecutionEnvironment();
 //! env.fromSequence(0, 1).rebalance().print();
 //! env.execute();
-//! Class.forName("…");  // what JobManagers of per-job clusters have beside
+//! try { Class.forName("…"); } catch (Throwable absent) { }  // of what per-job clusters have beside
 //! ```
 
 use std::{
@@ -21,10 +21,7 @@ use std::{
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 use super::UNFINISHED;
-use crate::{
-    FlinkRest, RestError,
-    rest::{Effect, RunRequest},
-};
+use crate::{FlinkRest, RestError, rest::RunRequest};
 
 /// How long the job may take, on a loaded machine at low priority.
 const OVER: Duration = Duration::from_secs(120);
@@ -35,17 +32,21 @@ const CLASS: &str = "kobel/Rehearsal";
 const ENV: &str = "org/apache/flink/streaming/api/environment/StreamExecutionEnvironment";
 const STREAM: &str = "org/apache/flink/streaming/api/datastream/DataStream";
 
-/// The classes of per-job clusters that every Flink from 1.17 to 2.3 has; the first one that is not there ends `main`,
-/// when its job is submitted already.
-const PER_JOB: [&str; 8] = [
+/// Classes of per-job clusters. Some are not in every Flink.
+const PER_JOB: [&str; 12] = [
     "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint",
+    "org.apache.flink.container.entrypoint.StandaloneApplicationClusterConfigurationParserFactory",
     "org.apache.flink.client.program.DefaultPackagedProgramRetriever",
+    "org.apache.flink.client.program.artifact.ArtifactFetchManager",
+    "org.apache.flink.client.deployment.application.FromJarEntryClassInformationProvider",
     "org.apache.flink.client.deployment.application.ApplicationDispatcherLeaderProcessFactoryFactory",
     "org.apache.flink.client.deployment.application.ApplicationDispatcherGatewayServiceFactory",
     "org.apache.flink.client.deployment.application.executors.EmbeddedExecutorServiceLoader",
     "org.apache.flink.client.deployment.application.executors.EmbeddedExecutor",
     "org.apache.flink.runtime.jobmaster.MiniDispatcherRestEndpoint",
+    // Up to 2.2, and from 2.3 on.
     "org.apache.flink.client.deployment.application.ApplicationDispatcherBootstrap",
+    "org.apache.flink.client.deployment.application.PackagedProgramApplication",
 ];
 
 /// No job was run.
@@ -65,11 +66,7 @@ pub(super) async fn rehearse(rest: &FlinkRest, dir: &Path) -> Result<(), Rehears
     let jar = place.path().join("rehearsal.jar");
     write_jar(&jar)?;
     let id = rest.upload_jar(&jar, Arc::default()).await?;
-    match rest.run_jar(&id, &RunRequest::default(), OVER).await {
-        // What `main` threw it threw behind its job.
-        Err(error) if error.effect() == Effect::NotApplied => return Err(error.into()),
-        Ok(_) | Err(_) => {}
-    }
+    rest.run_jar(&id, &RunRequest::default(), OVER).await?;
     let deadline = Instant::now() + OVER;
     while Instant::now() < deadline {
         let jobs = rest.jobs().await?;
@@ -98,7 +95,7 @@ fn write_jar(path: &Path) -> io::Result<()> {
 fn program() -> Vec<u8> {
     let mut pool = Pool::default();
     let source = format!("(JJ)L{STREAM}Source;");
-    let code = [
+    let mut code = [
         invoke(STATIC, pool.method(ENV, "getExecutionEnvironment", &format!("()L{ENV};"))),
         vec![ASTORE_1, ALOAD_1, LCONST_0, LCONST_1],
         invoke(VIRTUAL, pool.method(ENV, "fromSequence", &source)),
@@ -107,34 +104,47 @@ fn program() -> Vec<u8> {
         vec![POP, ALOAD_1],
         invoke(VIRTUAL, pool.method(ENV, "execute", "()Lorg/apache/flink/api/common/JobExecutionResult;")),
         vec![POP],
-        PER_JOB.iter().flat_map(|name| load(&mut pool, name)).collect(),
-        vec![RETURN],
     ]
     .concat();
+    let mut handlers = Vec::new();
+    for name in PER_JOB {
+        let start = code.len() as u16;
+        code.extend(load(&mut pool, name));
+        let handler = code.len() as u16;
+        // Behind the handler, which drops what was thrown.
+        code.extend([GOTO, 0, 4, POP]);
+        handlers.push([start, handler, handler + 3, 0]);
+    }
+    code.push(RETURN);
     let (this, parent) = (pool.class(CLASS), pool.class("java/lang/Object"));
     let (main, descriptor) = (pool.text("main"), pool.text("([Ljava/lang/String;)V"));
     let attribute = pool.text("Code");
 
-    let mut class = vec![0xCA, 0xFE, 0xBA, 0xBE];
-    let mut put = |numbers: &[u16]| numbers.iter().for_each(|n| class.extend(n.to_be_bytes()));
-    put(&[0, JAVA_8, pool.entries + 1]);
-    class.extend(&pool.bytes);
-    let mut put = |numbers: &[u16]| numbers.iter().for_each(|n| class.extend(n.to_be_bytes()));
-    // No interfaces, no fields, one method with one attribute.
-    put(&[PUBLIC | SUPER, this, parent, 0, 0, 1, PUBLIC | STATIC_METHOD, main, descriptor, 1, attribute]);
-    // The attribute's length, its stack and variables, the code, and neither handlers nor attributes.
-    let length = code.len() as u32;
-    class.extend((length + 12).to_be_bytes());
-    class.extend([0, 5, 0, 2]);
-    class.extend(length.to_be_bytes());
-    class.extend(code);
-    // No attributes of the class either.
-    class.extend([0; 6]);
-    class
+    // Stack, variables, the code, what it catches where, and no attributes.
+    let length = (code.len() as u32).to_be_bytes();
+    let code =
+        [&[0, 5, 0, 2], &length[..], &code, &be(&[handlers.len() as u16]), &be(&handlers.concat()), &[0, 0]];
+    let code = code.concat();
+    [
+        &[0xCA, 0xFE, 0xBA, 0xBE],
+        &be(&[0, JAVA_5, pool.entries + 1])[..],
+        &pool.bytes,
+        // No interfaces, no fields, one method with one attribute.
+        &be(&[PUBLIC | SUPER, this, parent, 0, 0, 1, PUBLIC | STATIC_METHOD, main, descriptor, 1, attribute]),
+        &(code.len() as u32).to_be_bytes(),
+        &code,
+        // No attributes of the class.
+        &[0, 0],
+    ]
+    .concat()
 }
 
-/// The class file's version: that of Java 8.
-const JAVA_8: u16 = 52;
+fn be(numbers: &[u16]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+}
+
+/// The class file's version, the last one whose code needs no maps of the stack.
+const JAVA_5: u16 = 49;
 const PUBLIC: u16 = 0x0001;
 const STATIC_METHOD: u16 = 0x0008;
 const SUPER: u16 = 0x0020;
@@ -145,6 +155,7 @@ const LDC_W: u8 = 0x13;
 const ALOAD_1: u8 = 0x2B;
 const ASTORE_1: u8 = 0x4C;
 const POP: u8 = 0x57;
+const GOTO: u8 = 0xA7;
 const RETURN: u8 = 0xB1;
 const VIRTUAL: u8 = 0xB6;
 const STATIC: u8 = 0xB8;
@@ -209,16 +220,14 @@ mod tests {
     #[test]
     fn the_program_is_a_class_file() {
         let class = program();
-        assert_eq!(class[..8], [0xCA, 0xFE, 0xBA, 0xBE, 0, 0, 0, 52]);
+        assert_eq!(class[..8], [0xCA, 0xFE, 0xBA, 0xBE, 0, 0, 0, 49]);
         assert!(class.len() < 4096, "{}", class.len());
         let dir = tempfile::tempdir().unwrap();
         let jar = dir.path().join("a.jar");
         write_jar(&jar).unwrap();
-        let names: Vec<_> = zip::ZipArchive::new(fs::File::open(&jar).unwrap())
-            .unwrap()
-            .file_names()
-            .map(String::from)
-            .collect();
-        assert_eq!(names, ["META-INF/MANIFEST.MF", "kobel/Rehearsal.class"]);
+        let mut jar = zip::ZipArchive::new(fs::File::open(&jar).unwrap()).unwrap();
+        let mut read = Vec::new();
+        io::Read::read_to_end(&mut jar.by_name("kobel/Rehearsal.class").unwrap(), &mut read).unwrap();
+        assert_eq!(read, class);
     }
 }
