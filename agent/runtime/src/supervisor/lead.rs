@@ -96,9 +96,20 @@ impl Lead {
 impl Supervisor {
     /// The JobManager process to ask and to forward to.
     pub(super) fn target(&self) -> Option<Target> {
+        self.leader(Worker::stays)
+    }
+
+    /// Where the front forwards to. A JobManager whose job is over stays, when it is told to go, until whoever had a
+    /// savepoint made has heard where that is (`DispatcherOperationCaches`): so it is to be heard.
+    pub(super) fn upstream(&self) -> Option<SocketAddr> {
+        let leaving = || self.leader(Worker::leaving).filter(|_| self.is_job_over());
+        self.target().or_else(leaving).map(|target| target.rest)
+    }
+
+    fn leader(&self, is: impl Fn(&Worker) -> bool) -> Option<Target> {
         let is_master = |id: &WorkerId| id.role == Role::JobManager && is_wanted(self.record.wanted, *id);
         let leads = |master: Master| self.plan.ha.is_none() || self.lead.named == Some(master);
-        let mut masters = self.table.live().filter(|(id, worker)| is_master(id) && worker.stays());
+        let mut masters = self.table.live().filter(|(id, worker)| is_master(id) && is(worker));
         let (id, worker) = masters.find(|(id, worker)| leads((*id, worker.attempt)))?;
         let of = (id, worker.attempt);
         Some(Target { of, rest: self.rest_server(of)? })

@@ -29,7 +29,7 @@ impl Supervisor {
             needs,
         };
         self.outputs.questions.send_if_modified(|asked| std::mem::replace(asked, question) != question);
-        let upstream = question.target.map(|target| target.rest);
+        let upstream = self.upstream();
         self.outputs.upstream.send_if_modified(|known| std::mem::replace(known, upstream) != upstream);
         self.tell(status).await;
     }
