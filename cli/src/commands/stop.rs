@@ -10,6 +10,7 @@ use kobel_plan::{
     api::{StopCause, StopRequest},
 };
 use kobel_session::{Cluster, launch, timeline::Timeline};
+use tokio::time::timeout;
 
 use super::{news, wait::within};
 use crate::{
@@ -18,6 +19,12 @@ use crate::{
     failure::Failure,
     ui::{Progress, Signals},
 };
+
+/// How long a cluster may take to end with its job: its processes are let go with 10 s of grace.
+const WITH_ITS_JOB: Duration = Duration::from_secs(30);
+
+/// Between two looks for an agent that goes.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Stops a cluster, and returns when it is gone.
 pub(crate) async fn run(ctx: &Ctx, args: StopArgs) -> Result<ExitCode, Failure> {
@@ -42,13 +49,20 @@ pub(crate) async fn run(ctx: &Ctx, args: StopArgs) -> Result<ExitCode, Failure> 
 async fn jobs_first(ctx: &Ctx, args: &StopArgs) -> Result<Option<ExitCode>, Failure> {
     let name = &args.name;
     let cluster = ctx.session()?.find(Some(name)).await?;
-    if cluster.status().await?.state.is_terminal() {
+    let status = cluster.status().await?;
+    if status.state.is_terminal() {
         return Ok(None);
     }
     let progress = ctx.ui.progress();
     let mut signals = Signals::catch()?;
+    let stopping = async {
+        let had_jobs = savepoints::ends_with_job(&status)
+            || savepoints::stop_jobs(ctx, &cluster, args, &progress).await?;
+        let over = had_jobs && status.job.is_some() && ends_by_itself(&cluster, &progress).await;
+        Ok(over.then_some(ExitCode::SUCCESS))
+    };
     tokio::select! {
-        stopped = savepoints::stop_jobs(ctx, &cluster, args, &progress) => stopped.map(|()| None),
+        stopped = stopping => stopped,
         caught = signals.next() => {
             drop(progress);
             ctx.ui.note(format_args!(
@@ -57,6 +71,25 @@ async fn jobs_first(ctx: &Ctx, args: &StopArgs) -> Result<Option<ExitCode>, Fail
             Ok(Some(caught.exit_code()))
         }
     }
+}
+
+/// Waits for a cluster to end with its job, as that did: were it told to end, the job would be taken for canceled.
+async fn ends_by_itself(cluster: &Cluster, progress: &Progress) -> bool {
+    let over = async {
+        let told = news::follow(cluster, |status| {
+            progress.now(news::line(status));
+            if status.state.is_terminal() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        told.await?;
+        while cluster.agent_lives()? {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok::<_, Failure>(())
+    };
+    let over = timeout(WITH_ITS_JOB, over).await;
+    over.is_ok_and(|told| {
+        told.inspect_err(|error| tracing::debug!(why = error.what(), "not followed")).is_ok()
+    })
 }
 
 /// Ends a cluster, telling how it goes.

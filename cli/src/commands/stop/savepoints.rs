@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use kobel_conf::Category;
 use kobel_flink::rest::{JobSummary, SavepointKind};
-use kobel_plan::JobId;
+use kobel_plan::{JobId, JobStatus, Status};
 use kobel_session::{
     Cluster,
     job::{self, SavepointError, SavepointRequest, Target},
@@ -25,28 +25,41 @@ const WITHIN: Duration = Duration::from_secs(600);
 const AT_ONCE: usize = 8;
 
 /// Stops all jobs that have not ended, each with a savepoint, and prints a line with id and savepoint of each. Fails if
-/// one of them could not be stopped so: then the cluster is to go on, with that job in it.
+/// one of them could not be stopped so: then the cluster is to go on, with that job in it. Tells whether there were any.
 pub(super) async fn stop_jobs(
     ctx: &Ctx,
     cluster: &Cluster,
     args: &StopArgs,
     progress: &Progress,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let target = Target::of(&cluster.status().await?)?;
     target.wait_for_leader().await?;
     let given = args.savepoint.as_ref().and_then(Option::as_deref);
     let directory = directory(given)?;
     let within = args.timeout.unwrap_or(WITHIN);
     let stopping = Stopping { ctx, cluster, target: &target, directory, drain: args.drain, within, progress };
+    let mut had_jobs = false;
     loop {
-        let mut jobs = job::list(&target.rest).await?;
+        let mut jobs = match job::list(&target.rest).await {
+            // Its only job was stopped, and it went along.
+            Err(_) if cluster.status().await.is_ok_and(|status| ends_with_job(&status)) => {
+                return Ok(true);
+            }
+            listed => listed?,
+        };
+        had_jobs |= !jobs.is_empty();
         jobs.retain(|job| !job.state.is_terminal());
         if jobs.is_empty() {
-            return Ok(());
+            return Ok(had_jobs);
         }
         // Those that are submitted meanwhile are found by the next look.
         stopping.all(jobs).await?;
     }
+}
+
+/// Whether this cluster was there for one job, and that is over.
+pub(super) fn ends_with_job(status: &Status) -> bool {
+    status.job.as_ref().is_some_and(JobStatus::is_over)
 }
 
 struct Stopping<'a> {
