@@ -53,15 +53,14 @@ impl fmt::Debug for JobPlan {
     }
 }
 
-/// A savepoint or checkpoint that a job starts from.
+/// A savepoint or checkpoint that a job starts from. It stays the user's: of claim modes Flink's entry point knows
+/// nothing but its own choice, which is [`ClaimMode::NoClaim`], and writes that over what is configured
+/// (`SavepointRestoreSettings.toConfiguration`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restore {
     /// Where it is.
     pub path: String,
-    /// What becomes of it; Flink's own choice if nothing is said.
-    #[serde(default)]
-    pub claim_mode: Option<ClaimMode>,
     /// Whether state that the program no longer has is left out.
     #[serde(default)]
     pub allow_non_restored: bool,
@@ -77,17 +76,6 @@ pub enum ClaimMode {
     NoClaim,
     /// The job builds on it and never deletes it; gone in Flink 2.
     Legacy,
-}
-
-impl ClaimMode {
-    /// As Flink's command lines take it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ClaimMode::Claim => "CLAIM",
-            ClaimMode::NoClaim => "NO_CLAIM",
-            ClaimMode::Legacy => "LEGACY",
-        }
-    }
 }
 
 /// Where a job stands (`org.apache.flink.api.common.JobStatus`).

@@ -1,6 +1,7 @@
 //! Jobs of a running cluster, over Flink's REST API by way of the front.
 
 mod cancel;
+mod claim;
 mod follow;
 mod jar;
 mod latest;
@@ -23,6 +24,7 @@ use tokio::time::{Instant, sleep};
 use crate::control::{Control, ControlError};
 
 pub use cancel::{CancelError, cancel};
+pub use claim::{NoLegacy, check_claim_mode};
 pub use follow::{FollowError, JobEnded, News, Progress, follow};
 pub use jar::{JarError, JarFile};
 pub use latest::{Latest, LatestError, latest};

@@ -27,10 +27,8 @@ pub(super) fn file(worker: &Worker<'_>, job: &JobPlan) -> Result<WorkerFile, Lau
     if let Some(class) = &job.class {
         args.extend(["--job-classname", class]);
     }
-    if let Some(Restore { path, claim_mode, allow_non_restored }) = &job.restore {
+    if let Some(Restore { path, allow_non_restored }) = &job.restore {
         args.extend(["--fromSavepoint", path]);
-        // The long name was another one until 1.19.
-        args.extend(claim_mode.iter().flat_map(|mode| ["-rm", mode.name()]));
         args.extend(allow_non_restored.then_some("--allowNonRestoredState"));
     }
     args.push("--");

@@ -327,11 +327,7 @@ fn only_a_standby_in_a_container_of_its_own_has_a_deputy() {
 
 #[test]
 fn a_per_job_clusters_job_manager_runs_the_program_whose_arguments_are_not_on_its_command_line() {
-    let restore = kobel_plan::Restore {
-        path: "file:///s".into(),
-        claim_mode: Some(kobel_plan::ClaimMode::NoClaim),
-        allow_non_restored: true,
-    };
+    let restore = kobel_plan::Restore { path: "file:///s".into(), allow_non_restored: true };
     let job = JobPlan {
         id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
         jar: "/state/etl/job/w.jar".into(),
@@ -349,7 +345,7 @@ fn a_per_job_clusters_job_manager_runs_the_program_whose_arguments_are_not_on_it
         file("conf/program.args").unwrap().lines().map(|line| line.trim_matches('"')).collect::<Vec<_>>();
     let expected = "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint --jars \
                     local:///state/etl/job/w.jar --configDir @KOBEL_WORKER_DIR@/conf --job-id \
-                    0123456789abcdef0123456789abcdef --job-classname org.example.W --fromSavepoint file:///s -rm NO_CLAIM \
+                    0123456789abcdef0123456789abcdef --job-classname org.example.W --fromSavepoint file:///s \
                     --allowNonRestoredState -- --password secret";
     assert_eq!(args.join(" "), expected);
     assert!(file("conf/kobel-main.properties").is_some());

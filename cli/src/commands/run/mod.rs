@@ -47,11 +47,13 @@ pub(crate) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Category::Usage, what).hint(format!("kobel run --per-job {flag} …")));
     }
     let (cluster, target) = session(&ctx.session()?, args.cluster.as_ref()).await?;
-    if let Some(owner) = cluster.plan().ok().and_then(|plan| plan.job) {
-        let what = format!("cluster {} belongs to job {}, and takes no other", cluster.name, owner.id);
-        return Err(
-            Failure::new(Category::Usage, what).hint("kobel start   (and run it there, or with --per-job)")
-        );
+    if let Ok(plan) = cluster.plan() {
+        if let Some(owner) = plan.job {
+            let what = format!("cluster {} belongs to job {}, and takes no other", cluster.name, owner.id);
+            let hint = "kobel start   (and run it there, or with --per-job)";
+            return Err(Failure::new(Category::Usage, what).hint(hint));
+        }
+        job::check_claim_mode(args.claim_mode.map(claim_mode), &plan.flink.version)?;
     }
     let program = program(&args)?;
     let attached = Attached { ui: &ctx.ui, cluster: &cluster, target: &target, progress: ctx.ui.progress() };

@@ -19,13 +19,13 @@ use super::{
         news,
         start::{self, Starting},
     },
-    CANCEL, LOOK, claim_mode, closing_lines,
+    CANCEL, LOOK, closing_lines,
     patience::Patience,
     progress_line,
     restore::{program, restored},
 };
 use crate::{
-    args::RunArgs,
+    args::{ClaimMode, RunArgs},
     context::Ctx,
     failure::Failure,
     ui::{Caught, Progress, Signals},
@@ -40,6 +40,7 @@ const DETAILS: Duration = Duration::from_secs(1);
 
 /// Starts the cluster with its job; returns when the job runs, if detached, else when it is over.
 pub(super) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
+    leaves_alone(args.claim_mode)?;
     let id = job::random_job_id()
         .map_err(|e| Failure::new(Category::Environment, "cannot choose a job id").because(&e))?;
     let context = ctx.session()?;
@@ -85,6 +86,19 @@ pub(super) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
     running.attached(begun, &args, &mut signals).await
 }
 
+/// Flink's entry point of such a cluster can be told of no claim mode: it has its own.
+fn leaves_alone(mode: Option<ClaimMode>) -> Result<(), Failure> {
+    let named = match mode {
+        None | Some(ClaimMode::NoClaim) => return Ok(()),
+        Some(ClaimMode::Claim) => "claim",
+        Some(ClaimMode::Legacy) => "legacy",
+    };
+    let what =
+        format!("--claim-mode {named} is not for --per-job: there Flink always leaves the savepoint alone");
+    let hint = "leave it out, which is no-claim   (or run the job in a session: kobel start)";
+    Err(Failure::new(Category::Usage, what).hint(hint))
+}
+
 fn spec(
     args: &RunArgs,
     id: JobId,
@@ -93,11 +107,7 @@ fn spec(
 ) -> Result<ClusterSpec, Failure> {
     let (jar, program_args) = args.jar_and_args();
     let name = args.cluster.clone().unwrap_or_else(|| name_of(jar, id));
-    let restore = savepoint.map(|path| Restore {
-        path,
-        claim_mode: args.claim_mode.map(claim_mode),
-        allow_non_restored: args.allow_non_restored_state,
-    });
+    let restore = savepoint.map(|path| Restore { path, allow_non_restored: args.allow_non_restored_state });
     let job = JobSpec {
         id,
         jar: jar.into(),
