@@ -8,7 +8,7 @@ use kobel_conf::{
     flink::{ConfError, Dialect, FlinkConf, Loaded, Release, load_dir},
 };
 use kobel_flink::HomeError;
-use kobel_plan::{FlinkHome, HadoopPlan, JavaHome, Launch, ProviderKind};
+use kobel_plan::{FlinkHome, HadoopPlan, JavaHome, JobPlan, Launch, ProviderKind};
 
 use crate::{
     Context,
@@ -124,7 +124,10 @@ impl Explain for PrepareError {
 /// Makes the plan of a cluster. Nothing is started and nothing is written.
 pub fn prepare(ctx: &Context, spec: &ClusterSpec) -> Result<Compiled, PrepareError> {
     if let Some(job) = &spec.job {
-        JarFile::check(&job.jar, job.class.as_deref())?;
+        let jar = JarFile::check(&job.jar, job.class.as_deref())?;
+        if spec.provider == ProviderKind::Local {
+            jar.fits(&ctx.dirs.state)?;
+        }
     }
     let flink = find_flink(ctx, &spec.flink)?;
     let conf_dir = conf_dir(ctx, spec, &flink)?;
@@ -186,7 +189,8 @@ fn prepare_for_yarn(
     let mut compiled = compile::compile(inputs)?;
     yarn::Asked::of(&compiled.conf, site.file_system())?;
     compiled.notes.extend(yarn::notes(&compiled.conf));
-    let (shipped, class_path) = yarn::find_shipped(&compiled.conf)?;
+    let (shipped, class_path) =
+        yarn::find_shipped(&compiled.conf, compiled.program.as_ref().map(|_| JobPlan::JAR))?;
     let cargo = yarn::in_container(&mut compiled.plan, site);
     // Behind Hadoop's: an archive of classes fits a class path only from its beginning on.
     compiled.plan.hadoop.class_path.extend(class_path);

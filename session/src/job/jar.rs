@@ -124,7 +124,9 @@ impl JarFile {
     /// Makes sure that there is room for it in the cluster's directory on this machine.
     pub fn fits(&self, dir: &Path) -> Result<(), JarError> {
         let (path, size) = (self.path.clone(), self.size);
-        match rustix::fs::statvfs(dir).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)) {
+        // Of a directory that is yet to be made, where that will be.
+        let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+        match rustix::fs::statvfs(there).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)) {
             Ok(free) if size > free / COPIES => Err(JarError::NoRoom { path, size, dir: dir.into(), free }),
             // A disk that cannot be looked at says no, if it must, when the jar is there.
             _ => Ok(()),

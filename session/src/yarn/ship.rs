@@ -104,7 +104,11 @@ impl Explain for ShipError {
 
 /// What is to be shipped by this configuration, and what of it goes onto the class path: as Flink has it,
 /// every jar, and every directory that holds another file.
-pub(crate) fn find(conf: &FlinkConf) -> Result<(Vec<Shipped>, Vec<PathBuf>), ShipError> {
+/// `program` is the name of the job's own jar there, if there is one.
+pub(crate) fn find(
+    conf: &FlinkConf,
+    program: Option<&str>,
+) -> Result<(Vec<Shipped>, Vec<PathBuf>), ShipError> {
     let (mut shipped, mut jars, mut others) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     // The second is the first's former name.
     let keys = [("yarn.ship-files", false), ("yarn.ship-directories", false), ("yarn.ship-archives", true)];
@@ -112,7 +116,11 @@ pub(crate) fn find(conf: &FlinkConf) -> Result<(Vec<Shipped>, Vec<PathBuf>), Shi
         let Some(entry) = conf.get(key) else { continue };
         let origin = entry.origin.to_string();
         for text in list(&entry.value) {
-            let (link, path) = named(key, &origin, &text, &shipped)?;
+            let is_taken = |link: &str| {
+                let others = || shipped.iter().any(|other: &Shipped| other.link == link);
+                TAKEN.contains(&link) || program == Some(link) || others()
+            };
+            let (link, path) = named(key, &origin, &text, is_taken)?;
             let unread = |source| ShipError::Read { key, origin: origin.clone(), path: path.clone(), source };
             let meta = fs::metadata(&path).map_err(unread)?;
             let is_archive = ARCHIVES.iter().any(|end| link.to_lowercase().ends_with(end));
@@ -136,7 +144,7 @@ fn named(
     key: &'static str,
     origin: &str,
     text: &str,
-    before: &[Shipped],
+    is_taken: impl Fn(&str) -> bool,
 ) -> Result<(String, PathBuf), ShipError> {
     let origin = || origin.to_string();
     let local = text.strip_prefix("file://").unwrap_or(text);
@@ -146,8 +154,7 @@ fn named(
     let unread = |source| ShipError::Read { key, origin: origin(), path: local.into(), source };
     let path = std::path::absolute(local).map_err(unread)?;
     let link = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let is_taken = TAKEN.contains(&link.as_str()) || before.iter().any(|other| other.link == link);
-    if link.is_empty() || link.contains(['#', ':', char::REPLACEMENT_CHARACTER]) || is_taken {
+    if link.is_empty() || link.contains(['#', ':', char::REPLACEMENT_CHARACTER]) || is_taken(&link) {
         return Err(ShipError::Taken { key, origin: origin(), link, path });
     }
     Ok((link, path))
@@ -240,7 +247,7 @@ mod tests {
         let files = format!("{};{}", at("deps"), at("one.jar"));
         let given =
             conf(&[("yarn.ship-files", files), ("yarn.ship-archives", format!("['{}']", at("data.tgz")))]);
-        let (shipped, class_path) = find(&given).unwrap();
+        let (shipped, class_path) = find(&given, None).unwrap();
         let hows: Vec<_> = shipped.iter().map(|it| (it.link.as_str(), it.how)).collect();
         assert_eq!(hows, [("deps", How::Directory), ("one.jar", How::File), ("data.tgz", How::Archive)]);
         let entries = ["deps/etc", "deps/a.jar", "deps/b.jar", "one.jar"].map(PathBuf::from);
@@ -250,27 +257,30 @@ mod tests {
             ("ship-0-deps.tar".into(), "ship-2-data.tgz".into())
         );
         assert!(shipped.iter().all(|it| it.source().is_ok()));
-        let (_, class_path) = find(&conf(&[("yarn.ship-files", at("words.txt"))])).unwrap();
+        let (_, class_path) = find(&conf(&[("yarn.ship-files", at("words.txt"))]), None).unwrap();
         assert_eq!(class_path, [PathBuf::from(".")]);
     }
 
+    /// Case 47 of the bad inputs: the program's own jar has a name there, too.
     #[test]
     fn what_cannot_be_shipped_is_named() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("conf")).unwrap();
         fs::write(dir.path().join("a.jar"), "x").unwrap();
+        fs::write(dir.path().join("program.jar"), "x").unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         let twice = format!("{0};{0}", at("a.jar"));
         for (key, value, words) in [
             ("yarn.ship-files", at("none.jar"), "cannot read"),
             ("yarn.ship-files", at("conf"), "\"conf\""),
             ("yarn.ship-files", twice, "\"a.jar\""),
+            ("yarn.ship-files", at("program.jar"), "\"program.jar\""),
             ("yarn.ship-files", "hdfs://nn/x.jar".into(), "not on this machine"),
             ("yarn.ship-archives", at("conf").replace("conf", ""), "no archive"),
         ] {
-            let error = find(&conf(&[(key, value.clone())])).unwrap_err().to_string();
+            let error = find(&conf(&[(key, value.clone())]), Some("program.jar")).unwrap_err().to_string();
             assert!(error.contains(words) && error.contains(key), "{key}={value}: {error}");
         }
-        assert_eq!(find(&conf(&[("yarn.ship-files", " ; ".into())])).unwrap(), (vec![], vec![]));
+        assert_eq!(find(&conf(&[("yarn.ship-files", " ; ".into())]), None).unwrap(), (vec![], vec![]));
     }
 }
