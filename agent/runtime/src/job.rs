@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     election::{Master, Storage},
     observe::{self, Question, Target},
+    snapshots::SnapshotKeeper,
 };
 
 /// Between two questions, the shortest time: a short job's end is seen as it happens.
@@ -58,6 +59,8 @@ pub(crate) struct JobWatch {
     pub(crate) storage: Option<Storage>,
     /// Who leads.
     pub(crate) asked: watch::Receiver<Question>,
+    /// Who knows what the job leaves.
+    pub(crate) snapshots: SnapshotKeeper,
     /// Who is told.
     pub(crate) news: mpsc::Sender<JobNews>,
 }
@@ -71,7 +74,10 @@ impl JobWatch {
         if self.news.send(JobNews::Over(over)).await.is_err() {
             return;
         }
-        let failure = self.main_over(master).await.filter(|_| finished);
+        // Its savepoints and checkpoints, too, are told by a JobManager that is there.
+        let snapshots = self.snapshots.clone();
+        let (failure, _) = tokio::join!(self.main_over(master), snapshots.look());
+        let failure = failure.filter(|_| finished);
         let _ = self.news.send(JobNews::MainOver(failure)).await;
     }
 

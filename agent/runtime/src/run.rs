@@ -191,11 +191,12 @@ pub(crate) async fn govern(
             None
         }
     });
+    let (snapshots, keeping) = SnapshotKeeper::of(&dir, upstreams.clone(), statuses.clone());
     let outputs = Outputs { status, upstream, questions, election, storage: storage.clone(), coroner };
     let jobs = plan.job.as_ref().map(|job| {
         let (news, jobs) = mpsc::channel(REQUESTS);
-        let (log_dir, storage) = (plan.log_dir.clone(), storage.clone());
-        tokio::spawn(JobWatch { id: job.id, log_dir, storage, asked: asked.clone(), news }.run());
+        let (log_dir, storage, snapshots) = (plan.log_dir.clone(), storage.clone(), snapshots.clone());
+        tokio::spawn(JobWatch { id: job.id, log_dir, storage, asked: asked.clone(), snapshots, news }.run());
         jobs
     });
     let program = plan.job.as_ref().and_then(snapshots::program_of);
@@ -210,7 +211,6 @@ pub(crate) async fn govern(
     }
 
     let beside = beside.map(|beside| tokio::spawn(beside(statuses.clone())));
-    let (snapshots, keeping) = SnapshotKeeper::of(&dir, upstreams.clone(), statuses.clone());
     let keeping_snapshots = tokio::spawn(keeping);
     if let Some(note) = program {
         snapshots.note(note).await;
