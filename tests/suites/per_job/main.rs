@@ -1,6 +1,7 @@
 //! A job with a cluster of its own, on this machine: what is seen of it, how it ends, and what is left.
 
 mod failover;
+mod restore;
 
 use std::{fs, path::Path, time::Duration};
 
@@ -129,9 +130,18 @@ fn what_cannot_be_run_starts_nothing() {
     let Some(flink) = Flink::v1() else { return };
     let lab = lab("per-job-bad", &flink);
     let jar = example_jar(&flink);
-    let absent = lab.path("absent.jar");
+    let (absent, empty) = (lab.path("absent.jar"), lab.file("empty.jar", ""));
+    let (no_zip, no_jar) = (lab.file("text.jar", "no zip at all"), lab.file("job.txt", "PK"));
+    // The jar at the end of a hole of 8 TiB: an archive's directory is at its end.
+    let huge = lab.path("huge.jar");
+    let file = fs::File::create(&huge).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &fs::read(&jar).unwrap(), 8 << 40).unwrap();
     for (args, code, says) in [
         (&["run", "--per-job", text(&absent)][..], 5, "absent.jar"),
+        (&["run", "--per-job", text(&empty)], 5, "not a jar"),
+        (&["run", "--per-job", text(&no_zip)], 5, "not a jar"),
+        (&["run", "--per-job", text(&no_jar)], 5, "not named *.jar"),
+        (&["run", "--per-job", "-c", WORD_COUNT, text(&huge)], 5, "too large"),
         (&["run", "--per-job", text(&jar)], 5, "Main-Class"),
         (&["run", "--per-job", "-c", "org.example.Nowhere", text(&jar)], 5, "org.example.Nowhere"),
         (&["run", "--tm", "2", "-c", WORD_COUNT, text(&jar)], 2, "--per-job --tm"),

@@ -12,12 +12,69 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kobel_kit::{Flink, Lab, hadoop::Cluster, http, wait};
+use kobel_kit::{Flink, Lab, Running, compile_job, example_jar, hadoop::Cluster, http, wait};
 
-use super::{SOON, lab, nothing_left, said, shared, staged, start_with};
+use super::{SIZES, SOON, lab, nothing_left, said, shared, staged, start_with};
+
+const WORD_COUNT: &str = "org.apache.flink.streaming.examples.wordcount.WordCount";
 
 /// What a submit has come to when it is cut.
-const STEPS: [&str; 4] = ["has claimed its name", "has written its id", "uploads", "has submitted"];
+const STEPS: [&str; 5] =
+    ["has claimed its name", "has written its id", "uploads", "has submitted", "has a master"];
+
+/// What is submitted.
+#[derive(Clone, Copy)]
+enum Kind {
+    Session,
+    PerJob,
+}
+
+/// The arguments that start a cluster, and how often its program has run.
+struct Submit<'a> {
+    kind: Kind,
+    lab: &'a Lab,
+    flink: &'a Flink,
+}
+
+impl<'a> Submit<'a> {
+    fn new(kind: Kind, lab: &'a Lab, flink: &'a Flink) -> Self {
+        lab.file("in.txt", "once\n");
+        Self { kind, lab, flink }
+    }
+
+    /// A job is one that writes down each time it runs.
+    fn args(&self) -> Vec<String> {
+        let all = |args: &[&str]| args.iter().map(ToString::to_string).collect();
+        let Kind::PerJob = self.kind else { return all(&start_with(&["--tm", "0"])) };
+        let run = ["run", "--per-job", "-d", "--cluster", "wc", "--on", "yarn"];
+        let (jar, input) = (example_jar(self.flink), self.lab.path("in.txt"));
+        let [jar, input, output] =
+            [jar, input, self.lab.path("counts")].map(|path| path.display().to_string());
+        let program = ["-c", WORD_COUNT, &jar, "--input", &input, "--output", &output];
+        all(&[&run[..], &SIZES, &program].concat())
+    }
+
+    fn spawn(&self) -> Running {
+        let args = self.args();
+        self.lab.spawn_kobel(&args.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Brings one that was submitted to its end: nobody has to end what ends with its job.
+    fn ends(&self) {
+        match self.kind {
+            Kind::Session => self.lab.kobel(&["kill", "wc"]).ok(),
+            Kind::PerJob => self.lab.kobel(&["wait", "wc", "--for", "stopped", "--timeout", "90s"]).ok(),
+        };
+    }
+
+    /// How often the job has come to its end since last asked.
+    fn runs(&self) -> usize {
+        let files = self.lab.files("counts").into_iter();
+        let runs = files.map(|file| fs::read_to_string(file).unwrap().matches("(once,1)").count()).sum();
+        let _ = fs::remove_dir_all(self.lab.path("counts"));
+        runs
+    }
+}
 
 /// Waits until a submit in this lab has come so far.
 fn until_it(step: &str, cluster: &Cluster, lab: &Lab) {
@@ -27,7 +84,8 @@ fn until_it(step: &str, cluster: &Cluster, lab: &Lab) {
             "has claimed its name" => dir.join("plan.json").exists(),
             "has written its id" => dir.join("yarn.json").exists(),
             "uploads" => !staged(cluster).is_empty(),
-            _ => !cluster.yarn().unfinished().is_empty(),
+            "has submitted" => !cluster.yarn().unfinished().is_empty(),
+            _ => cluster.yarn().apps().iter().any(|app| app["state"] == "RUNNING"),
         };
         if reached { Ok(()) } else { Err(format!("{:?}", lab.files("state"))) }
     });
@@ -35,64 +93,115 @@ fn until_it(step: &str, cluster: &Cluster, lab: &Lab) {
 
 #[test]
 fn a_submit_that_is_cut_leaves_nothing_that_is_not_found() {
+    cut(Kind::Session);
+}
+
+#[test]
+fn a_job_whose_submit_is_cut_runs_once_or_never() {
+    cut(Kind::PerJob);
+}
+
+fn cut(kind: Kind) {
     let (Some(flink), Some((_turn, cluster))) = (Flink::v1(), shared()) else { return };
     let lab = lab(&cluster, "cut", &flink);
+    let submit = Submit::new(kind, &lab, &flink);
     for step in STEPS {
         lab.kobel(&["rm", "wc"]);
-        let starting = lab.spawn_kobel(&start_with(&["--tm", "0"]));
+        let starting = submit.spawn();
         until_it(step, &cluster, &lab);
         starting.signal("KILL");
         starting.wait();
         // Submitted, it is a cluster like any other; otherwise it is over, and gc clears up.
-        if !cluster.yarn().unfinished().is_empty() {
-            let again = lab.kobel(&["start", "wc", "--on", "yarn"]).expect(3);
+        let submitted = !cluster.yarn().unfinished().is_empty();
+        if submitted {
+            let again = submit.spawn().wait().expect(3);
             assert!(again.stderr.contains("wc exists already"), "{}", said(&again));
-            lab.kobel(&["kill", "wc"]).ok();
+            submit.ends();
         } else {
             let state = lab.kobel(&["status", "wc", "-o", "json"]).json()["state"].clone();
             assert_eq!(state, "Failed", "{step}");
             lab.kobel(&["gc"]).ok();
         }
         nothing_left(&cluster, &lab);
+        let job = matches!(kind, Kind::PerJob);
+        assert_eq!(submit.runs(), usize::from(job && submitted), "{step}");
     }
     println!("row 21: kill -9 at {} steps of a submit: 0 orphans after gc, never 2 clusters", STEPS.len());
     let mut slowest = Duration::ZERO;
     for (step, (signal, code)) in STEPS.iter().zip([("TERM", 143), ("INT", 130)].into_iter().cycle()) {
         // What it wrote last time would look like a step reached.
         lab.kobel(&["rm", "wc"]);
-        let starting = lab.spawn_kobel(&start_with(&["--tm", "0"]));
+        let starting = submit.spawn();
         until_it(step, &cluster, &lab);
         let since = Instant::now();
         starting.signal(signal);
         starting.wait().expect(code);
         slowest = slowest.max(since.elapsed());
         nothing_left(&cluster, &lab);
+        assert_eq!(submit.runs(), 0, "{step}");
     }
     println!("row 22: SIGTERM and SIGINT at {} steps: taken back within {slowest:?}", STEPS.len());
 }
 
 #[test]
 fn one_name_is_one_application() {
+    one_name(Kind::Session);
+}
+
+#[test]
+fn one_name_is_one_cluster_of_one_job() {
+    one_name(Kind::PerJob);
+}
+
+fn one_name(kind: Kind) {
     let (Some(flink), Some((_turn, cluster))) = (Flink::v1(), shared()) else { return };
     let mut lab = lab(&cluster, "double", &flink);
+    let job = usize::from(matches!(kind, Kind::PerJob));
+    let submit = Submit::new(kind, &lab, &flink);
     let before = cluster.yarn().apps().len();
-    let all: Vec<_> = (0..20).map(|_| lab.spawn_kobel(&start_with(&["--tm", "0"]))).collect();
+    let all: Vec<_> = (0..20).map(|_| submit.spawn()).collect();
     let done: Vec<_> = all.into_iter().map(|start| start.wait()).collect();
     let (won, lost): (Vec<_>, Vec<_>) = done.iter().partition(|done| done.code == 0);
     assert_eq!(won.len(), 1, "{done:?}");
     assert!(lost.iter().all(|done| done.code == 3 && done.stderr.contains("wc exists already")), "{lost:?}");
     assert_eq!(cluster.yarn().apps().len(), before + 1);
+    submit.ends();
+    assert_eq!(submit.runs(), job);
     println!("row 23: 20 starts of one name at once: 1 application");
-    lab.kobel(&["kill", "wc"]).ok();
 
     let proxy = ReplyLost::before(&cluster);
     lab.env("HADOOP_CONF_DIR", proxy.conf_dir(&cluster, &lab).to_str().unwrap());
-    lab.kobel(&start_with(&["--tm", "0"])).ok();
+    let submit = Submit::new(kind, &lab, &flink);
+    submit.spawn().wait().ok();
     assert!(proxy.dropped.load(Ordering::SeqCst), "a reply was lost");
+    submit.ends();
     assert_eq!(cluster.yarn().apps().len(), before + 2);
+    assert_eq!(submit.runs(), job);
     println!("row 24: the reply of a submit lost: 1 application");
+    nothing_left(&cluster, &lab);
+}
+
+/// Row 22, when the job runs: who starts it leaves it running, and says how to end it.
+#[test]
+fn a_job_that_runs_is_left_by_who_started_it() {
+    let (Some(flink), Some((_turn, cluster))) = (Flink::v1(), shared()) else { return };
+    let lab = lab(&cluster, "left", &flink);
+    let jar = compile_job(&flink, "SleepingJob", lab.dir());
+    let run = ["run", "--per-job", "--cluster", "wc", "--on", "yarn"];
+    let running = lab.spawn_kobel(&[&run[..], &SIZES, &[jar.to_str().unwrap()]].concat());
+    wait::until("it runs", SOON, || {
+        let told = running.stdout();
+        if told.contains("Job has been submitted") { Ok(()) } else { Err(running.stderr()) }
+    });
+    let since = Instant::now();
+    running.signal("TERM");
+    let left = running.wait().expect(143);
+    println!("row 22: SIGTERM when the job runs: left after {:?}", since.elapsed());
+    let now = lab.kobel(&["status", "wc", "-o", "json"]).json();
     lab.kobel(&["kill", "wc"]).ok();
     nothing_left(&cluster, &lab);
+    assert!(left.stderr.contains("cancel it with: kobel job cancel"), "{}", left.stderr);
+    assert_eq!(now["job"]["state"], "RUNNING", "{now}");
 }
 
 /// Stands before the ResourceManager and loses the reply to the first application that is submitted.
