@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_claim_mode_that_flink_has_no_longer_is_refused_by_name() {
-        let check = |mode, version: &str| check_claim_mode(mode, &version.parse().unwrap());
+        let check = |mode, version: &str| check_claim_mode(mode, &version.to_string().try_into().unwrap());
         assert_eq!(check(Some(ClaimMode::Legacy), "1.20.5"), Ok(()));
         assert_eq!(check(Some(ClaimMode::NoClaim), "2.3.0"), Ok(()));
         assert_eq!(check(None, "2.3.0"), Ok(()));
