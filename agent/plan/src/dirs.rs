@@ -64,6 +64,14 @@ impl ClusterDir {
         self.0.join(JobPlan::JAR)
     }
 
+    /// Where that jar is.
+    pub fn usrlib(&self) -> PathBuf {
+        self.0.join(JobPlan::DIR)
+    }
+
+    /// The way to this directory from one of the [`Self::workers`], where their processes work.
+    pub const FROM_WORKER: &'static str = "../..";
+
     /// The local provider's directories of workers, one per attempt.
     pub fn workers(&self) -> PathBuf {
         self.0.join("workers")

@@ -27,8 +27,11 @@ pub struct JobPlan {
 }
 
 impl JobPlan {
-    /// The name of the jar where JobManagers find it: in the cluster's directory, on YARN in the container's.
-    pub const JAR: &'static str = "program.jar";
+    /// The directory in which Flink looks for a program by itself (`ConfigConstants.DEFAULT_FLINK_USR_LIB_DIR`).
+    pub const DIR: &'static str = "usrlib";
+
+    /// The jar, alone in that, where JobManagers find it: in the cluster's directory, on YARN in the container's.
+    pub const JAR: &'static str = "usrlib/program.jar";
 
     /// Hides what the program is given as the value of something secret: `--password x`, `--token=y`.
     pub(crate) fn hide_secrets(&mut self) {

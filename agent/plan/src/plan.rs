@@ -77,6 +77,12 @@ impl ClusterPlan {
         if self.job.is_some() { ClusterKind::PerJob } else { ClusterKind::Session }
     }
 
+    /// Whether Flink is to find its job's program by itself, which every process then reads for itself: until 1.19 the
+    /// entry point takes no jar, and sends TaskManagers none.
+    pub fn finds_program(&self) -> bool {
+        self.job.is_some() && !self.flink.version.at_least(1, 19)
+    }
+
     /// Whether JobManagers run on several machines, and must be reached from each.
     pub fn spreads_masters(&self) -> bool {
         self.ha.is_some() && self.provider == ProviderKind::Yarn

@@ -2,7 +2,7 @@
 
 use kobel_conf::{Category, Explain, flink::ConfError, memory::MemoryError, units::MemorySize};
 use kobel_flink::ha::LayoutError;
-use kobel_plan::{FlinkRole, FlinkVersion, ProviderKind};
+use kobel_plan::{FlinkRole, ProviderKind};
 
 use crate::words::WordError;
 
@@ -12,12 +12,6 @@ pub enum CompileError {
     /// A configuration is not what Flink reads.
     #[error(transparent)]
     Conf(#[from] ConfError),
-    /// This Flink's entry point takes no jar.
-    #[error("Flink {version} cannot be given a job with its cluster: that takes Flink 1.19 or newer")]
-    NoPerJob {
-        /// The Flink.
-        version: FlinkVersion,
-    },
     /// The memory of a role does not add up.
     #[error("the memory of a {} does not work out", role.noun())]
     Memory {
@@ -145,9 +139,6 @@ impl Explain for CompileError {
                 FlinkRole::JobManager => "--jm-mem 1g".into(),
                 FlinkRole::TaskManager => "--tm-mem 1g".into(),
             }),
-            CompileError::NoPerJob { .. } => {
-                Some("--flink 1.20.5   (or start a session, and run the job in it)".into())
-            }
             CompileError::Owned { key, .. } => Some(format!("leave out -D {key}=…")),
             CompileError::Value { key, .. } => Some(format!("-D {key}=VALUE wins over every file")),
             CompileError::MaxBelowPinned { most, .. } => Some(format!("--tm {most} --max-tm {most}")),

@@ -3,7 +3,7 @@
 use kobel_conf::flink::{FlinkConf, Origin};
 use kobel_plan::{JobPlan, ProviderKind, SLOTS_KEY, needed_task_managers, slots_of_task_manager};
 
-use super::{CompileError, Inputs};
+use super::Inputs;
 
 /// What the JobManager needs so that its job's end can be read and written down: it stays when its application is
 /// over, a `main` that throws is a job that failed, and `main` can have its job's result. Key, value and why.
@@ -20,20 +20,10 @@ const OWN: [(&str, &str, &str); 3] = [
 const ARTIFACTS_KEY: &str = "user.artifacts.base-dir";
 /// Flink's key for how many tasks of an operator run side by side, where its program says nothing else.
 pub(super) const PARALLELISM_KEY: &str = "parallelism.default";
-/// The first Flink whose entry point takes a jar (`--jars`).
-const TAKES_JARS: (u32, u32) = (1, 19);
 
 /// The plan of the job, and its keys in the configuration.
-pub(super) fn plan(
-    inputs: &Inputs<'_>,
-    conf: &mut FlinkConf,
-    notes: &mut Vec<String>,
-) -> Result<Option<JobPlan>, CompileError> {
-    let Some(job) = &inputs.spec.job else { return Ok(None) };
-    let version = &inputs.flink.version;
-    if !version.at_least(TAKES_JARS.0, TAKES_JARS.1) {
-        return Err(CompileError::NoPerJob { version: version.clone() });
-    }
+pub(super) fn plan(inputs: &Inputs<'_>, conf: &mut FlinkConf, notes: &mut Vec<String>) -> Option<JobPlan> {
+    let job = inputs.spec.job.as_ref()?;
     for (key, value, why) in OWN {
         if let Some(entry) = conf.get(key).filter(|entry| entry.value != value) {
             notes.push(format!("{key} ({}) is {value} for a job with its own cluster: {why}", entry.origin));
@@ -47,13 +37,13 @@ pub(super) fn plan(
         ProviderKind::Yarn => JobPlan::JAR.into(),
         ProviderKind::Local | ProviderKind::Hosts => inputs.cluster_dir.program(),
     };
-    Ok(Some(JobPlan {
+    Some(JobPlan {
         id: job.id,
         jar,
         class: job.class.clone(),
         args: job.args.clone(),
         restore: job.restore.clone(),
-    }))
+    })
 }
 
 /// How many TaskManagers a job of the configured parallelism takes, so that none has to be asked for when it runs.

@@ -114,7 +114,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<Compiled, CompileError> {
     for (key, value, why) in OVERLAY {
         conf.set_default(key, value, Origin::Kobel(why));
     }
-    let job = job::plan(&inputs, &mut conf, &mut notes)?;
+    let job = job::plan(&inputs, &mut conf, &mut notes);
     let task_managers = match job {
         Some(_) => job::task_managers(&conf),
         None => inputs.settings.task_managers.value,

@@ -52,6 +52,7 @@ pub async fn start(
     logs::rotate(&plan.log_dir).map_err(file_error(&plan.log_dir))?;
     ensure_private(&plan.log_dir).map_err(RegistryError::from)?;
     if let (Some(job), Some(program)) = (&plan.job, program) {
+        job.jar.parent().map_or(Ok(()), ensure_private).map_err(RegistryError::from)?;
         copy(program, &job.jar).await.map_err(file_error(&job.jar))?;
     }
     let json = serde_json::to_vec_pretty(plan)

@@ -309,12 +309,11 @@ impl Cluster {
     pub(super) fn clear(&self) -> io::Result<()> {
         let dir = &self.dir;
         let kept = [yarn::recalled(dir), yarn::collected(dir)];
-        for file in
-            [dir.plan(), dir.record(), dir.events(), dir.socket(), dir.program()].into_iter().chain(kept)
-        {
+        for file in [dir.plan(), dir.record(), dir.events(), dir.socket()].into_iter().chain(kept) {
             absent_is_fine(std::fs::remove_file(file))?;
         }
         Application::forget(dir)?;
+        absent_is_fine(std::fs::remove_dir_all(dir.usrlib()))?;
         absent_is_fine(std::fs::remove_dir_all(dir.workers()))
     }
 }

@@ -7,11 +7,23 @@ use std::{
 };
 
 use kobel_conf::{Category, Explain, flink::FlinkConf};
+use kobel_plan::JobPlan;
 use kobel_staging::{Source, Tar, TarError};
 
 /// Names in a container that are taken.
-const TAKEN: [&str; 10] =
-    ["cluster", "conf", "flink", "hadoop", "kobel", "plan.json", "secret", "tmp", "worker.json", "workers"];
+const TAKEN: [&str; 11] = [
+    "cluster",
+    "conf",
+    "flink",
+    "hadoop",
+    "kobel",
+    "plan.json",
+    "secret",
+    "tmp",
+    JobPlan::DIR,
+    "worker.json",
+    "workers",
+];
 /// What YARN unpacks (`FSDownload`).
 const ARCHIVES: [&str; 5] = [".tar.gz", ".tgz", ".tar", ".zip", ".jar"];
 /// Directories below each other; a link that leads in a circle makes more.

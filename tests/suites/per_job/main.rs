@@ -38,7 +38,7 @@ fn over(lab: &Lab, name: &str, state: &str) -> Value {
     lab.no_process_left();
     let left: Vec<_> =
         fs::read_dir(lab.cluster_dir(name)).unwrap().flatten().map(|e| e.file_name()).collect();
-    assert!(!left.iter().any(|file| file == "program.jar" || file == "agent.sock"), "{left:?}");
+    assert!(!left.iter().any(|file| file == "usrlib" || file == "agent.sock"), "{left:?}");
     now
 }
 

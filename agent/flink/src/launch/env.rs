@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use kobel_plan::Launch;
 
-use super::{LaunchError, Worker, hadoop, text};
+use super::{LaunchError, Worker, hadoop, program, text};
 
 /// Variables passed on from the agent, where it has them: the user's home directory, and the time
 /// zone, by which logs are stamped.
@@ -36,7 +36,10 @@ pub(super) fn of_worker(worker: &Worker<'_>, marker: &str) -> Result<BTreeMap<St
     {
         set(name, text(&home.join(dir))?);
     }
-    set("FLINK_LIB_DIR", text(lib_dir(worker).unwrap_or(&home.join("lib")))?);
+    match worker.job().filter(|_| worker.plan.finds_program()) {
+        Some(_) => set("FLINK_LIB_DIR", &program::beside_usrlib(worker.plan.provider)),
+        None => set("FLINK_LIB_DIR", text(lib_dir(worker).unwrap_or(&home.join("lib")))?),
+    };
     for (name, key) in LOGGING {
         if let Some(value) = worker.plan.conf.get(key) {
             set(name, value);

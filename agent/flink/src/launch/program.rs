@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use kobel_plan::{JobPlan, Launch, Restore, WorkerFile};
+use kobel_plan::{ClusterDir, JobPlan, Launch, ProviderKind, Restore, WorkerFile};
 
 use super::{LaunchError, Worker, text};
 
@@ -20,10 +20,11 @@ pub(super) fn argument() -> String {
 /// Files for it.
 pub(super) fn file(worker: &Worker<'_>, job: &JobPlan) -> Result<WorkerFile, LaunchError> {
     // What follows `--jars` are jars up to the next option; what follows `--` is the program's.
-    let mut args = vec![MAIN_CLASS, "--jars"];
-    let jar = jar(job)?;
+    let jar = if worker.plan.finds_program() { None } else { Some(jar(job)?) };
+    let mut args = vec![MAIN_CLASS];
+    args.extend(jar.iter().flat_map(|jar| ["--jars", jar]));
     let (conf_dir, id) = (format!("{}/conf", Launch::WORKER_DIR), job.id.to_string());
-    args.extend([jar.as_str(), "--configDir", &conf_dir, "--job-id", &id]);
+    args.extend(["--configDir", &conf_dir, "--job-id", &id]);
     if let Some(class) = &job.class {
         args.extend(["--job-classname", class]);
     }
@@ -57,6 +58,19 @@ fn jar(job: &JobPlan) -> Result<String, LaunchError> {
         url
     });
     Ok(format!("local://{escaped}"))
+}
+
+/// What `FLINK_LIB_DIR` is where Flink is to find the program by itself: nothing has to be there, but beside it is
+/// [`JobPlan::DIR`] (`ClusterEntrypointUtils.tryFindUserLibDirectory`).
+///
+/// Flink tells TaskManagers the way to the jar from the JobManager's working directory
+/// (`DefaultPackagedProgramRetriever`), in a URL that `java` shortens wrongly where three `..` follow each other: so it
+/// is the same short way from each process's.
+pub(super) fn beside_usrlib(provider: ProviderKind) -> String {
+    match provider {
+        ProviderKind::Yarn => "lib".into(),
+        ProviderKind::Local | ProviderKind::Hosts => format!("{}/lib", ClusterDir::FROM_WORKER),
+    }
 }
 
 /// A line each, as `java` reads files of arguments (JDK 9's `@argfiles`): quoted, with escapes.

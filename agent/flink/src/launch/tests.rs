@@ -353,3 +353,29 @@ fn a_per_job_clusters_job_manager_runs_the_program_whose_arguments_are_not_on_it
     let tm = spec_of(&plan, WorkerId::tm(0));
     assert_eq!(tm.files.len(), 1);
 }
+
+/// Until 1.19 Flink's entry point takes no jar.
+#[test]
+fn an_older_flink_finds_the_program_beside_its_libraries_on_the_same_way_from_each_process() {
+    let job = JobPlan {
+        id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+        jar: "/state/etl/usrlib/program.jar".into(),
+        class: Some("org.example.W".into()),
+        args: vec!["x".into()],
+        restore: None,
+    };
+    for (version, finds) in [("1.17.2", true), ("1.18.1", true), ("1.19.0", false)] {
+        let version = version.to_string().try_into().unwrap();
+        let local =
+            ClusterPlan { flink: FlinkHome { version, ..plan().flink }, job: Some(job.clone()), ..plan() };
+        let yarn = ClusterPlan { provider: ProviderKind::Yarn, ..local.clone() };
+        for (plan, lib) in [(&local, "../../lib"), (&yarn, "lib")] {
+            let jm = spec_of(plan, WorkerId::jm(1));
+            let args = jm.files.iter().find(|file| file.path == "conf/program.args").unwrap();
+            assert_eq!(args.contents.contains("--jars"), !finds, "{}", args.contents);
+            let lib = if finds { lib } else { "/opt/flink/lib" };
+            assert_eq!(jm.launch.env["FLINK_LIB_DIR"], lib);
+            assert_eq!(spec_of(plan, WorkerId::tm(0)).launch.env["FLINK_LIB_DIR"], "/opt/flink/lib");
+        }
+    }
+}

@@ -74,6 +74,7 @@ impl Supervisor {
         // In a container it goes with that.
         if plan.jar.is_absolute()
             && let Err(error) = std::fs::remove_file(&plan.jar)
+                .and_then(|()| plan.jar.parent().map_or(Ok(()), std::fs::remove_dir))
         {
             tracing::warn!(%error, jar = %plan.jar.display(), "could not remove the program's jar");
         }

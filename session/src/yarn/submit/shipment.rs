@@ -23,6 +23,9 @@ use super::{
 };
 use crate::{Context, registry::RegistryError};
 
+/// The name on HDFS of the jar of a job that is to have a cluster of its own.
+const PROGRAM: &str = "program.jar";
+
 /// What goes to HDFS.
 pub(super) struct Shipment<'a> {
     pub(super) application: &'a Application,
@@ -51,12 +54,8 @@ impl Shipment<'_> {
         };
         let (links, files): (Vec<_>, Vec<_>) = self.cargo.files().into_iter().unzip();
         let shipped = self.shipped().await?;
-        let program: Vec<_> = self
-            .cargo
-            .program
-            .iter()
-            .map(|jar| (JobPlan::JAR.to_string(), Source::File(jar.clone())))
-            .collect();
+        let program: Vec<_> =
+            self.cargo.program.iter().map(|jar| (PROGRAM.to_string(), Source::File(jar.clone()))).collect();
         let archives = async {
             match archives {
                 Some(wanted) => wanted.look(&self.staging, &app, &directory).await.map(Some),
@@ -85,7 +84,7 @@ impl Shipment<'_> {
         ];
         let program = program.first().map(of_application);
         // A standby has a container like a TaskManager's.
-        let everywhere = program.clone().filter(|_| plan.wanted.job_managers > 1);
+        let everywhere = program.clone().filter(|_| plan.wanted.job_managers > 1 || plan.finds_program());
         let everywhere = everywhere.map(|file| (JobPlan::JAR.to_string(), file));
         yarn.worker_files = shared.into_iter().chain(own).chain(users).chain(everywhere).collect();
         yarn.archives = archives;

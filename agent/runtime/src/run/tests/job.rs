@@ -11,6 +11,7 @@ fn id() -> JobId {
 /// The agent of a cluster whose job has this program.
 async fn start(path: &Path, world: World) -> Fixture {
     let jar = ClusterDir::new(path).program();
+    fs::create_dir_all(ClusterDir::new(path).usrlib()).unwrap();
     fs::write(&jar, "a jar").unwrap();
     let job = JobPlan { id: id(), jar, class: None, args: vec![], restore: None };
     Fixture::start_in(path, world, |plan| plan.job = Some(job)).await
@@ -46,7 +47,7 @@ async fn the_cluster_ends_with_its_job_and_as_it_did() {
         let job = over.job.unwrap();
         assert_eq!((job.state, job.runtime_ms), (Some(end), Some(7)));
         assert!(!world.asked().iter().any(|asked| asked == "ensure jm-0.2"));
-        assert!(!ClusterDir::new(tmp.path()).program().exists());
+        assert!(!ClusterDir::new(tmp.path()).usrlib().exists());
     }
 }
 
