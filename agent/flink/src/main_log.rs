@@ -3,18 +3,29 @@
 //! A job that is over says nothing of the `main` that submitted it: it may still print what it collected. Flink's
 //! REST API does not tell of it either before 2.3; but whoever runs it (`ApplicationDispatcherBootstrap`, from Flink 2.3 on
 //! `PackagedProgramApplication`) logs its end ([`crate::own_log::MAIN`]).
+//!
+//! Nor does Flink say of a program with several jobs that it ran only one: where each has an environment of its own, the
+//! second `execute()` is given the first one's job, as if that had been recovered (`EmbeddedExecutor`).
 
-use std::{io, path::Path};
+use std::{collections::BTreeSet, io, path::Path};
 
 use kobel_conf::file::file_end;
 use kobel_plan::job::Failure;
 
 use crate::rest::failure;
 
-/// What stands at the beginning of each line.
+/// What stands at the beginning of the line of a job that `main` submitted, or was given; its id follows.
+const JOB: &str = "Job ";
+/// What stands at the beginning of the line of its end.
 const APPLICATION: &str = "Application ";
 /// What follows when it ended well.
 const COMPLETED: &str = "completed";
+/// What follows when it was broken off, as with a job that was canceled.
+const BROKEN_OFF: [&str; 3] = ["CANCELED", "has been cancelled", "execution is canceled"];
+/// Flink's words for a second job of a program whose job has an id before it runs (`StreamContextEnvironment`).
+const MORE: &str = "Cannot have more than ";
+/// What is wrong with such a program.
+pub const SEVERAL: &str = "it has several jobs, of which a cluster of its own runs only the first";
 /// Larger traces are cut.
 const MOST: u64 = 256 << 10;
 
@@ -25,8 +36,10 @@ pub enum Main {
     Runs,
     /// It returned.
     Returned,
-    /// It threw, or was broken off.
+    /// It threw, or returned without all of its jobs.
     Threw(Failure),
+    /// It was broken off, which may be what its job's end does to it.
+    BrokenOff(Failure),
     /// Nobody tells: its logging is not log4j's.
     Untold,
 }
@@ -52,11 +65,31 @@ impl Main {
         // A line without its end is being written.
         match end.split_once('\n') {
             None => Self::Runs,
+            Some(_) if end.starts_with(COMPLETED) && is_one_given_twice(&text[..start]) => {
+                Self::Threw(Failure { cause: SEVERAL.into(), trace: String::new() })
+            }
             Some(_) if end.starts_with(COMPLETED) => Self::Returned,
-            Some((words, trace)) if trace.trim().is_empty() => Self::Threw(failure(words.trim_end().into())),
-            Some((_, trace)) => Self::Threw(failure(trace.trim_end().into())),
+            Some((words, trace)) => {
+                let told = if trace.trim().is_empty() { words } else { trace };
+                let failure = in_kobels_words(failure(told.trim_end().into()));
+                let broken_off = BROKEN_OFF.iter().any(|beginning| words.starts_with(beginning));
+                if broken_off { Self::BrokenOff(failure) } else { Self::Threw(failure) }
+            }
         }
     }
+}
+
+/// Whether a job is told of for the second time.
+fn is_one_given_twice(text: &str) -> bool {
+    let mut known = BTreeSet::new();
+    let ids = text.lines().filter_map(|line| line.strip_prefix(JOB)?.split(' ').next());
+    ids.into_iter().any(|id| !known.insert(id))
+}
+
+/// Flink says of a program with several jobs only what it refuses.
+fn in_kobels_words(failure: Failure) -> Failure {
+    let several = failure.cause.starts_with(MORE);
+    if several { Failure { cause: format!("{SEVERAL} ({})", failure.cause), ..failure } } else { failure }
 }
 
 #[cfg(test)]
@@ -80,8 +113,26 @@ mod tests {
         assert!(failure.cause.contains("after the job"), "{}", failure.cause);
         assert_eq!(failure.trace, trace);
         assert!(
-            matches!(Main::parse("Application CANCELED:\n"), Main::Threw(failure) if failure.cause == "CANCELED:")
+            matches!(Main::parse("Application CANCELED:\n"), Main::BrokenOff(failure) if failure.cause == "CANCELED:")
         );
+    }
+
+    #[test]
+    fn a_program_with_several_jobs_is_told_as_that() {
+        let refused = "Application failed unexpectedly: \norg.apache.flink.X: Could not execute application.\n\
+                       Caused by: org.apache.flink.Y: Cannot have more than one execute() call in a single environment.\n";
+        let Main::Threw(failure) = Main::parse(refused) else { panic!() };
+        assert!(failure.cause.starts_with(SEVERAL), "{}", failure.cause);
+        assert!(failure.cause.contains("one execute() call"), "{}", failure.cause);
+
+        let (ran, given) = ("Job 0a is submitted.\n", "Job 0a was recovered successfully.\n");
+        let completed = "Application completed SUCCESSFULLY\n";
+        let ends = |jobs: [&str; 2]| Main::parse(&format!("{}{completed}", jobs.concat()));
+        assert!(matches!(ends([ran, given]), Main::Threw(failure) if failure.cause == SEVERAL));
+        // A job that another JobManager had, and batch jobs of Flink 2, which have ids of their own.
+        assert_eq!(ends([given, ""]), Main::Returned);
+        assert_eq!(ends([ran, "Job 0b is submitted.\n"]), Main::Returned);
+        assert_eq!(Main::parse(&format!("{ran}{given}")), Main::Runs);
     }
 
     #[test]

@@ -34,16 +34,19 @@ pub const SESSIONS: OwnLog = OwnLog {
     loggers: &["org.apache.flink.shaded.zookeeper3.org.apache.zookeeper.ClientCnxn"],
 };
 
-/// The end of the program's `main`, by who runs it; the second one from Flink 2.3 on. Exceptions follow their line.
+/// The jobs of the program's `main`, and its end, by who runs it; the second one from Flink 2.3 on. Exceptions follow
+/// their line.
 pub const MAIN: OwnLog = OwnLog {
     name: "main",
     property: "kobel.main.log",
     suffix: "main",
     pattern: "%m%n",
-    lines: "Application (completed|CANCELED|FAILED|failed|has been cancelled|execution is canceled).*",
+    lines: "(Application (completed|CANCELED|FAILED|failed|has been cancelled|execution is canceled)|\
+            Job [0-9a-f]+ (is submitted|was recovered successfully)).*",
     loggers: &[
         "org.apache.flink.client.deployment.application.ApplicationDispatcherBootstrap",
         "org.apache.flink.client.deployment.application.PackagedProgramApplication",
+        "org.apache.flink.client.deployment.application.executors.EmbeddedExecutor",
     ],
 };
 

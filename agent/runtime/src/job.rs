@@ -69,15 +69,19 @@ impl JobWatch {
     /// Watches until job and `main` are over, or nobody listens.
     pub(crate) async fn run(mut self) {
         let Some((over, master)) = self.job_over().await else { return };
-        // What else failed a program is told by its job.
-        let finished = over.state == Some(JobState::Finished);
+        let state = over.state;
         if self.news.send(JobNews::Over(over)).await.is_err() {
             return;
         }
         // Its savepoints and checkpoints, too, are told by a JobManager that is there.
         let snapshots = self.snapshots.clone();
-        let (failure, _) = tokio::join!(self.main_over(master), snapshots.look());
-        let failure = failure.filter(|_| finished);
+        let (main, _) = tokio::join!(self.main_over(master), snapshots.look());
+        // What else failed a program is told by its job.
+        let failure = match (main, state) {
+            (Some(Main::Threw(failure)), Some(JobState::Finished | JobState::Canceled)) => Some(failure),
+            (Some(Main::BrokenOff(failure)), Some(JobState::Finished)) => Some(failure),
+            _ => None,
+        };
         let _ = self.news.send(JobNews::MainOver(failure)).await;
     }
 
@@ -163,16 +167,15 @@ impl JobWatch {
     }
 
     /// Waits for the end of `main` in this JobManager, or of the JobManager.
-    async fn main_over(&mut self, (id, attempt): Master) -> Option<Failure> {
+    async fn main_over(&mut self, (id, attempt): Master) -> Option<Main> {
         let file = self.log_dir.join(own_log::MAIN.file_name(&id.attempt_name(attempt)));
         let began = Instant::now();
         loop {
             match Main::read(&file) {
-                Ok(Main::Returned) => return None,
-                Ok(Main::Threw(failure)) => return Some(failure),
                 Ok(Main::Runs) => {}
                 Ok(Main::Untold) | Err(_) if began.elapsed() >= UNTOLD => return None,
                 Ok(Main::Untold) | Err(_) => {}
+                Ok(over) => return Some(over),
             }
             if self.asked.borrow().target.is_none_or(|target| target.of != (id, attempt)) {
                 return None;

@@ -105,6 +105,19 @@ on_each_flink! {
         }
     }
 
+    fn a_program_with_several_jobs_is_told_that_a_session_runs_them(flink: Flink) {
+        let lab = lab("per-job-several", &flink);
+        let jar = compile_job(&flink, "SeveralJobs", lab.dir());
+        for how in ["sync", "async", "apart"] {
+            let run = lab.kobel(&["run", "--per-job", "--cluster", how, text(&jar), how]).expect(7);
+            for told in ["it has several jobs", "kobel start", "flink run -m"] {
+                assert!(run.stderr.contains(told), "{how}: {}", run.stderr);
+            }
+            let now = over(&lab, how, "Failed");
+            assert!(now["reason"].as_str().unwrap().contains("it has several jobs"), "{now}");
+        }
+    }
+
     fn a_detached_job_runs_on_and_can_be_canceled_and_its_arguments_are_nobodys_to_see(flink: Flink) {
         let lab = lab("per-job-detached", &flink);
         let jar = compile_job(&flink, "SleepingJob", lab.dir());

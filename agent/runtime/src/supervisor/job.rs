@@ -1,5 +1,9 @@
 //! The job of a per-job cluster: the cluster ends with it, and as it did.
 
+use kobel_flink::{
+    main_log::{Main, SEVERAL},
+    own_log,
+};
 use kobel_plan::{EventKind, JobState, JobStatus, job::Failure, status::Jobs};
 
 use super::{
@@ -41,8 +45,8 @@ impl Supervisor {
         self.event(EventKind::JobEnded, None, message);
     }
 
-    /// Ends a cluster whose job is over as the job ended. What `main` threw after a job that finished is a failure of
-    /// its program.
+    /// Ends a cluster whose job is over as the job ended. What `main` threw beside a job that finished, or that Flink
+    /// canceled for it, is a failure of its program.
     pub(super) fn end_with_job(&mut self, thrown: Option<Failure>) {
         let Some(job) = self.job.clone().filter(JobStatus::is_over) else { return };
         if self.record.ending.is_some() {
@@ -55,7 +59,10 @@ impl Supervisor {
                     format!("the program failed, though its job {} finished: {}", job.id, thrown.cause);
                 Ending::new(EndKind::Failed, reason, GRACE_AFTER_FAILURE)
             }
-            (Some(JobState::Canceled), _) => Ending::new(EndKind::Killed, told(&job), GRACE),
+            (Some(JobState::Canceled), Some(thrown)) => {
+                Ending::new(EndKind::Failed, program_failed(&job, &thrown), GRACE_AFTER_FAILURE)
+            }
+            (Some(JobState::Canceled), None) => Ending::new(EndKind::Killed, told(&job), GRACE),
             _ => Ending::new(EndKind::Failed, told(&job), GRACE_AFTER_FAILURE),
         });
     }
@@ -92,20 +99,31 @@ impl Supervisor {
     }
 
     /// Without high availability nobody remembers a job whose JobManager is gone, and to run it from its beginning would
-    /// do twice what it had done.
+    /// do twice what it had done. A JobManager may also have gone because `main` threw while the job ran.
     pub(super) fn job_is_lost(&mut self, master: &str) {
-        let Some(job) = self.job.as_ref().filter(|job| job.state.is_some() && !job.is_over()) else {
-            return;
-        };
-        if self.plan.ha.is_some() || self.record.ending.is_some() {
+        let Some(job) = self.job.as_ref().filter(|job| !job.is_over()) else { return };
+        if self.record.ending.is_some() {
             return;
         }
-        let reason = format!(
-            "job {} was lost with {master}: without high availability no other JobManager can go on with it",
-            job.id
-        );
+        let remembered = self.plan.ha.is_some();
+        let reason = match Main::read(&self.plan.log_dir.join(own_log::MAIN.file_name(master))) {
+            // Another one would be refused its second job, too; what else it threw may be by the JobManager's fault.
+            Ok(Main::Threw(thrown)) if !remembered || thrown.cause.starts_with(SEVERAL) => {
+                program_failed(job, &thrown)
+            }
+            _ if remembered || job.state.is_none() => return,
+            _ => format!(
+                "job {} was lost with {master}: without high availability no other JobManager can go on with it",
+                job.id
+            ),
+        };
         self.end(Ending::new(EndKind::Failed, reason, GRACE_AFTER_FAILURE));
     }
+}
+
+/// Why a cluster failed whose `main` threw while its job ran.
+fn program_failed(job: &JobStatus, thrown: &Failure) -> String {
+    format!("the program of job {} failed: {}", job.id, thrown.cause)
 }
 
 /// What a job is when its cluster is over: one that was not is over with it, unless another cluster may go on with it.

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, ops::ControlFlow, path::Path, process::ExitCode, time::Duration};
 
 use kobel_conf::Category;
-use kobel_flink::FlinkRest;
+use kobel_flink::{FlinkRest, main_log::SEVERAL};
 use kobel_plan::{ClusterName, ClusterState, JobId, JobState, JobStatus, Restore, Status, snapshot::Program};
 use kobel_session::{
     Cluster, ClusterSpec,
@@ -35,6 +35,8 @@ use crate::{
 const FETCH: Duration = Duration::from_secs(1);
 /// How long YARN may take to notice that a master has gone.
 const LEAVING: Duration = Duration::from_secs(10);
+/// What runs a program with several jobs.
+const RUN_ALL: &str = "kobel start NAME   (and in that session Flink's own client, which runs them all: flink run -m HOST:PORT …)";
 /// Between two questions for the job's tasks.
 const DETAILS: Duration = Duration::from_secs(1);
 
@@ -299,18 +301,20 @@ impl Running<'_> {
         let Running { ctx, cluster, id, progress, .. } = self;
         drop(progress);
         let name = &cluster.name;
+        let reason = status.reason.as_deref().unwrap_or_default();
+        let has_several = reason.contains(SEVERAL);
         let failed = |what: String| {
-            let failure = Failure::new(Category::FailedEnd, what).hint(format!("kobel logs {name} --all"));
-            match &status.reason {
-                Some(reason) => failure.why(reason),
-                None => failure,
-            }
+            let hint = if has_several { RUN_ALL.into() } else { format!("kobel logs {name} --all") };
+            let failure = Failure::new(Category::FailedEnd, what).hint(hint);
+            if reason.is_empty() { failure } else { failure.why(reason) }
         };
         let Some(ended) = job_of(status).and_then(JobEnded::of) else {
             return Err(failed(format!("cluster {name} of job {id} is {}", status.state)));
         };
         match ended.state {
-            JobState::Finished if status.state == ClusterState::Failed => {
+            _ if has_several => Err(failed(format!("the program of job {id} failed"))),
+            // Its job did not.
+            JobState::Finished | JobState::Canceled if status.state == ClusterState::Failed => {
                 Err(failed(format!("the program of job {id} failed")))
             }
             JobState::Finished => {

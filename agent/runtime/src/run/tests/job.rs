@@ -66,6 +66,31 @@ async fn main_may_go_on_after_its_job_and_its_failure_is_one_of_the_program() {
 }
 
 #[tokio::test]
+async fn a_main_that_throws_while_its_job_runs_failed_the_program() {
+    let refused = "failed unexpectedly: \norg.apache.flink.Z: Cannot have more than one execute()\n\tat x";
+    let tmp = tempfile::tempdir().unwrap();
+    let mut agent = start(tmp.path(), World::default()).await;
+    agent.world.job_is(id(), JobState::Running);
+    agent.until("it runs", |status| job_state(status) == Some(JobState::Running)).await;
+    // Flink 1 ends the JobManager with it.
+    main_ends(tmp.path(), "jm-0.1", refused);
+    agent.world.die(WorkerId::jm(0), Exit::Code(2));
+    let (over, world) = agent.ended().await;
+    assert_eq!((job_state(&over), world.finished()), (Some(JobState::Failed), Some(Outcome::Failed)));
+    assert!(reason(&over).contains("it has several jobs"), "{}", reason(&over));
+
+    // Flink 2 cancels its jobs.
+    let tmp = tempfile::tempdir().unwrap();
+    let mut agent = start(tmp.path(), World::default()).await;
+    agent.state(ClusterState::Ready).await;
+    main_ends(tmp.path(), "jm-0.1", refused);
+    agent.world.job_is(id(), JobState::Canceled);
+    let (over, world) = agent.ended().await;
+    assert_eq!((job_state(&over), world.finished()), (Some(JobState::Canceled), Some(Outcome::Failed)));
+    assert!(reason(&over).contains("it has several jobs"), "{}", reason(&over));
+}
+
+#[tokio::test]
 async fn a_job_is_not_run_twice_where_nobody_remembers_it() {
     let tmp = tempfile::tempdir().unwrap();
     let mut agent = start(tmp.path(), World::default()).await;
