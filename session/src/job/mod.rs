@@ -11,7 +11,6 @@ mod output;
 mod plan;
 mod savepoint;
 mod submit;
-mod swallowed;
 
 use std::{path::PathBuf, time::Duration};
 

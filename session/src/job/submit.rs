@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep};
 use super::{
     AGAIN, LEADERLESS, Target,
     jar::{JarError, JarFile},
-    swallowed::Logs,
 };
 use crate::spec::Override;
 
@@ -214,19 +213,29 @@ pub async fn submit(
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Outcome, SubmitError> {
     let deadline = Instant::now() + LEADERLESS;
-    let logs = Logs::now(&target.log_dir);
     loop {
         match submit_settling(&target.rest, job, request, SETTLE, on_stage).await {
             Err(error) if target.fails_over() && error.came_to_no_leader() && Instant::now() < deadline => {
                 tracing::debug!(%job, %error, "the program did not get to a leader");
                 sleep(AGAIN).await;
             }
-            Ok(Outcome::Submitted(job)) if logs.tell_of_a_second_job(job) => {
-                return Ok(Outcome::ClientResult { job, cause: SEVERAL.into() });
+            Ok(Outcome::Submitted(job)) => {
+                return Ok(match has_a_second(&target.rest, job).await {
+                    true => Outcome::ClientResult { job, cause: SEVERAL.into() },
+                    false => Outcome::Submitted(job),
+                });
             }
             settled => return settled,
         }
     }
+}
+
+/// Whether the program submitted a second job. In a session Flink gives that the first one's, as if it had been
+/// recovered (`EmbeddedExecutor`), and answers as if all were well: only the log of the JobManager tells. It is asked
+/// for it wherever it runs.
+async fn has_a_second(rest: &FlinkRest, job: JobId) -> bool {
+    let told = rest.log_says(&format!("Job {job} was recovered successfully")).await;
+    told.inspect_err(|error| tracing::debug!(%job, %error, "nobody tells of further jobs")).unwrap_or(false)
 }
 
 /// The same with another patience for lost replies.

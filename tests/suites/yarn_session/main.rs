@@ -12,7 +12,7 @@ use std::{
 
 use kobel_hadoop_rpc::yarn::{ApplicationId, Submission};
 use kobel_kit::{
-    Flink, Lab, example_jar,
+    Flink, Lab, compile_job, example_jar,
     hadoop::{self, Cluster, Setup, Shared, Site},
     on_each_flink, wait,
 };
@@ -137,6 +137,11 @@ on_each_flink! {
             text if text.contains("switched from state RUNNING to FINISHED") => Ok(()),
             text => Err(text),
         });
+        // Of its two jobs Flink runs one without a word but in its log, which is not on this machine.
+        let several = compile_job(&flink, "SeveralJobs", lab.dir());
+        let run = lab.kobel(&["run", "--cluster", "wc", several.to_str().unwrap(), "apart"]).expect(7);
+        assert!(run.stderr.contains("it has several jobs"), "{}", run.stderr);
+
         lab.kobel(&["stop", "wc"]).ok();
         following.wait().ok();
         assert_eq!(lab.kobel(&["logs", "wc", "--agent"]).ok().stdout.matches("jm-0.1 runs").count(), 1, "they stay");

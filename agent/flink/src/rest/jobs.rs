@@ -14,6 +14,12 @@ use super::{
 };
 
 impl FlinkRest {
+    /// Whether the leading JobManager has logged these words, however long ago.
+    pub async fn log_says(&self, words: &str) -> Result<bool, RestError> {
+        let request = self.request(Method::GET, &["jobmanager", "log"]);
+        self.says(Call::reads("read the JobManager's log"), request, words, PROMPT).await
+    }
+
     /// The cluster in numbers.
     pub async fn overview(&self) -> Result<Overview, RestError> {
         self.get(Call::reads("read the cluster's overview"), &["overview"]).await

@@ -177,6 +177,16 @@ async fn an_address_with_a_path_keeps_it() {
 }
 
 #[tokio::test]
+async fn words_are_found_in_a_log_wherever_they_are() {
+    let log = format!("{}Job a was recovered\n{}", "x".repeat(100_000), "y".repeat(100_000));
+    for (words, says) in [("Job a was", true), ("Job b was", false), ("y\n", false)] {
+        assert_eq!(peer(http("200 OK", &log)).await.0.log_says(words).await.unwrap(), says, "{words}");
+    }
+    let refused = peer(http("404 Not Found", r#"{"errors":["no log"]}"#)).await.0.log_says("a").await;
+    assert!(matches!(refused, Err(RestError::NotFound { .. })), "{refused:?}");
+}
+
+#[tokio::test]
 async fn an_upload_is_a_form_with_the_file_and_answers_its_id() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("job.jar");

@@ -96,6 +96,37 @@ impl FlinkRest {
         result
     }
 
+    /// Whether these words are in the answer, which is not kept: it may be as long as a log.
+    pub(super) async fn says(
+        &self,
+        call: Call,
+        request: RequestBuilder,
+        words: &str,
+        deadline: Duration,
+    ) -> Result<bool, RestError> {
+        let exchange = async {
+            let mut response = request.send().await.map_err(|source| self.unsent(&call, source))?;
+            let status = response.status();
+            let cut = |source| self.cut_off(&call, status, source);
+            if !status.is_success() {
+                return self.decode(&call, status, &read(response).await.map_err(cut)?);
+            }
+            let mut end = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|source| cut(Cut::Lost(source)))? {
+                end.extend_from_slice(&chunk);
+                if end.windows(words.len()).any(|found| found == words.as_bytes()) {
+                    return Ok(true);
+                }
+                // They may have begun.
+                end.drain(..end.len().saturating_sub(words.len()));
+            }
+            Ok(false)
+        };
+        tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
+            Err(RestError::Timeout { call: call.clone(), address: self.address().into(), after: deadline })
+        })
+    }
+
     /// No response head came.
     fn unsent(&self, call: &Call, source: reqwest::Error) -> RestError {
         let (call, address) = (call.clone(), self.address().to_string());
