@@ -8,7 +8,7 @@ use kobel_conf::{
     flink::{ConfError, Dialect, FlinkConf, Loaded, Release, load_dir},
 };
 use kobel_flink::HomeError;
-use kobel_plan::{FlinkHome, HadoopPlan, JavaHome, JobPlan, Launch, ProviderKind};
+use kobel_plan::{FlinkHome, HadoopPlan, JavaHome, Launch, ProviderKind};
 
 use crate::{
     Context,
@@ -189,8 +189,7 @@ fn prepare_for_yarn(
     let mut compiled = compile::compile(inputs)?;
     yarn::Asked::of(&compiled.conf, site.file_system())?;
     compiled.notes.extend(yarn::notes(&compiled.conf));
-    let (shipped, class_path) =
-        yarn::find_shipped(&compiled.conf, compiled.program.as_ref().map(|_| JobPlan::JAR))?;
+    let (shipped, class_path) = yarn::find_shipped(&compiled.conf)?;
     let cargo = yarn::in_container(&mut compiled.plan, site);
     // Behind Hadoop's: an archive of classes fits a class path only from its beginning on.
     compiled.plan.hadoop.class_path.extend(class_path);

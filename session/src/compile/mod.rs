@@ -73,7 +73,7 @@ pub struct Compiled {
 }
 
 /// What kobel sets where nobody else did: key, value and why.
-const OVERLAY: [(&str, &str, &str); 5] = [
+const OVERLAY: [(&str, &str, &str); 6] = [
     // In ms. A TaskManager notices by them that its JobManager was replaced, and the other way
     // round; Flink's own 10 s and 50 s make that take most of a minute.
     ("heartbeat.interval", "2000", "a quick recovery"),
@@ -86,6 +86,9 @@ const OVERLAY: [(&str, &str, &str); 5] = [
     // ResourceManager cannot know that kobel may still bring workers. Pekko's timer takes no more
     // than 248 days, and the JobManager dies of a longer one.
     ("resourcemanager.standalone.start-up-time", "8640000000", "jobs wait for slots"),
+    // What a job leaves is asked for as it ends, and by users as they have made a savepoint; Flink's own 3 s answer with
+    // what was before.
+    ("rest.cache.checkpoint-statistics.timeout", "100 ms", "the newest checkpoint is told"),
 ];
 
 /// Variables of the user's shell by which Flink finds a Hadoop configuration, and the key that gives

@@ -116,11 +116,7 @@ impl Explain for ShipError {
 
 /// What is to be shipped by this configuration, and what of it goes onto the class path: as Flink has it,
 /// every jar, and every directory that holds another file.
-/// `program` is the name of the job's own jar there, if there is one.
-pub(crate) fn find(
-    conf: &FlinkConf,
-    program: Option<&str>,
-) -> Result<(Vec<Shipped>, Vec<PathBuf>), ShipError> {
+pub(crate) fn find(conf: &FlinkConf) -> Result<(Vec<Shipped>, Vec<PathBuf>), ShipError> {
     let (mut shipped, mut jars, mut others) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     // The second is the first's former name.
     let keys = [("yarn.ship-files", false), ("yarn.ship-directories", false), ("yarn.ship-archives", true)];
@@ -128,11 +124,7 @@ pub(crate) fn find(
         let Some(entry) = conf.get(key) else { continue };
         let origin = entry.origin.to_string();
         for text in list(&entry.value) {
-            let is_taken = |link: &str| {
-                let others = || shipped.iter().any(|other: &Shipped| other.link == link);
-                TAKEN.contains(&link) || program == Some(link) || others()
-            };
-            let (link, path) = named(key, &origin, &text, is_taken)?;
+            let (link, path) = named(key, &origin, &text, &shipped)?;
             let unread = |source| ShipError::Read { key, origin: origin.clone(), path: path.clone(), source };
             let meta = fs::metadata(&path).map_err(unread)?;
             let is_archive = ARCHIVES.iter().any(|end| link.to_lowercase().ends_with(end));
@@ -156,7 +148,7 @@ fn named(
     key: &'static str,
     origin: &str,
     text: &str,
-    is_taken: impl Fn(&str) -> bool,
+    before: &[Shipped],
 ) -> Result<(String, PathBuf), ShipError> {
     let origin = || origin.to_string();
     let local = text.strip_prefix("file://").unwrap_or(text);
@@ -166,7 +158,8 @@ fn named(
     let unread = |source| ShipError::Read { key, origin: origin(), path: local.into(), source };
     let path = std::path::absolute(local).map_err(unread)?;
     let link = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if link.is_empty() || link.contains(['#', ':', char::REPLACEMENT_CHARACTER]) || is_taken(&link) {
+    let is_taken = TAKEN.contains(&link.as_str()) || before.iter().any(|other| other.link == link);
+    if link.is_empty() || link.contains(['#', ':', char::REPLACEMENT_CHARACTER]) || is_taken {
         return Err(ShipError::Taken { key, origin: origin(), link, path });
     }
     Ok((link, path))
@@ -259,7 +252,7 @@ mod tests {
         let files = format!("{};{}", at("deps"), at("one.jar"));
         let given =
             conf(&[("yarn.ship-files", files), ("yarn.ship-archives", format!("['{}']", at("data.tgz")))]);
-        let (shipped, class_path) = find(&given, None).unwrap();
+        let (shipped, class_path) = find(&given).unwrap();
         let hows: Vec<_> = shipped.iter().map(|it| (it.link.as_str(), it.how)).collect();
         assert_eq!(hows, [("deps", How::Directory), ("one.jar", How::File), ("data.tgz", How::Archive)]);
         let entries = ["deps/etc", "deps/a.jar", "deps/b.jar", "one.jar"].map(PathBuf::from);
@@ -269,30 +262,30 @@ mod tests {
             ("ship-0-deps.tar".into(), "ship-2-data.tgz".into())
         );
         assert!(shipped.iter().all(|it| it.source().is_ok()));
-        let (_, class_path) = find(&conf(&[("yarn.ship-files", at("words.txt"))]), None).unwrap();
+        let (_, class_path) = find(&conf(&[("yarn.ship-files", at("words.txt"))])).unwrap();
         assert_eq!(class_path, [PathBuf::from(".")]);
     }
 
-    /// Case 47 of the bad inputs: the program's own jar has a name there, too.
+    /// Case 47 of the bad inputs: the program's own jar has a place there, too.
     #[test]
     fn what_cannot_be_shipped_is_named() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("conf")).unwrap();
         fs::write(dir.path().join("a.jar"), "x").unwrap();
-        fs::write(dir.path().join("program.jar"), "x").unwrap();
+        fs::create_dir(dir.path().join("usrlib")).unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         let twice = format!("{0};{0}", at("a.jar"));
         for (key, value, words) in [
             ("yarn.ship-files", at("none.jar"), "cannot read"),
             ("yarn.ship-files", at("conf"), "\"conf\""),
             ("yarn.ship-files", twice, "\"a.jar\""),
-            ("yarn.ship-files", at("program.jar"), "\"program.jar\""),
+            ("yarn.ship-files", at("usrlib"), "\"usrlib\""),
             ("yarn.ship-files", "hdfs://nn/x.jar".into(), "not on this machine"),
             ("yarn.ship-archives", at("conf").replace("conf", ""), "no archive"),
         ] {
-            let error = find(&conf(&[(key, value.clone())]), Some("program.jar")).unwrap_err().to_string();
+            let error = find(&conf(&[(key, value.clone())])).unwrap_err().to_string();
             assert!(error.contains(words) && error.contains(key), "{key}={value}: {error}");
         }
-        assert_eq!(find(&conf(&[("yarn.ship-files", " ; ".into())]), None).unwrap(), (vec![], vec![]));
+        assert_eq!(find(&conf(&[("yarn.ship-files", " ; ".into())])).unwrap(), (vec![], vec![]));
     }
 }
