@@ -14,7 +14,8 @@ use super::{
 };
 
 impl FlinkRest {
-    /// Whether the leading JobManager has logged these words, however long ago.
+    /// Whether the leading JobManager has logged these words, however long ago. Of a log that is large nobody knows: it
+    /// would have to be brought here as a whole.
     pub async fn log_says(&self, words: &str) -> Result<bool, RestError> {
         let request = self.request(Method::GET, &["jobmanager", "log"]);
         self.says(Call::reads("read the JobManager's log"), request, words, PROMPT).await

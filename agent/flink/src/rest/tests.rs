@@ -182,6 +182,8 @@ async fn words_are_found_in_a_log_wherever_they_are() {
     for (words, says) in [("Job a was", true), ("Job b was", false), ("y\n", false)] {
         assert_eq!(peer(http("200 OK", &log)).await.0.log_says(words).await.unwrap(), says, "{words}");
     }
+    let large = format!("{}Job a was recovered\n", "x".repeat(17 << 20));
+    assert!(!peer(http("200 OK", &large)).await.0.log_says("Job a was").await.unwrap());
     let refused = peer(http("404 Not Found", r#"{"errors":["no log"]}"#)).await.0.log_says("a").await;
     assert!(matches!(refused, Err(RestError::NotFound { .. })), "{refused:?}");
 }

@@ -16,6 +16,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 pub(super) const PROMPT: Duration = Duration::from_secs(10);
 /// The largest answer taken: a JobManager with thousands of jobs stays well below.
 const MAX_ANSWER: usize = 64 << 20;
+/// The largest answer that is searched: Flink's logs grow to 100 MB, and the network may be slow.
+const MOST_SEARCHED: u64 = 16 << 20;
 
 /// A client of Flink's REST API at one address: a JobManager's own, or a cluster's front.
 #[derive(Debug, Clone)]
@@ -96,7 +98,8 @@ impl FlinkRest {
         result
     }
 
-    /// Whether these words are in the answer, which is not kept: it may be as long as a log.
+    /// Whether these words are in the answer, which is not kept: it may be as long as a log. Not asked of one beyond
+    /// [`MOST_SEARCHED`].
     pub(super) async fn says(
         &self,
         call: Call,
@@ -110,6 +113,9 @@ impl FlinkRest {
             let cut = |source| self.cut_off(&call, status, source);
             if !status.is_success() {
                 return self.decode(&call, status, &read(response).await.map_err(cut)?);
+            }
+            if response.content_length().is_some_and(|length| length > MOST_SEARCHED) {
+                return Ok(false);
             }
             let mut end = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(|source| cut(Cut::Lost(source)))? {
