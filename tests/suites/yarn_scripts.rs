@@ -100,6 +100,7 @@ fn without_n_containers_come_as_jobs_need_them_and_go() {
     assert!(events.contains("1 job needs 2 more slots: 2 TaskManagers"), "{events}");
     // Both at once, or one after the other, as their last tasks ended.
     assert!(events.contains(" idle for 3s: 0 TaskManagers"), "{events}");
+    assert_eq!(events.matches(" released\n").count(), 2, "{events}");
     lab.kobel(&["stop", name.trim()]).ok();
     over(&cluster, &id);
     lab.no_process_left();
@@ -364,6 +365,8 @@ fn a_job_gets_a_cluster_of_its_own_by_flinks_own_command() {
         shell.lab.files("counts").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     assert!(counts.contains("(to,2)"), "{counts}");
     let ps = shell.run("kobel ps -o json").ok().json();
+    let jobs = &ps[0]["jobs"];
+    assert_eq!((&jobs["finished"], &jobs["running"]), (&1.into(), &0.into()), "{ps}");
     let id = ps[0]["yarn"]["applicationId"].as_str().unwrap();
     let app = cluster.yarn().get(&format!("/apps/{id}")).unwrap();
     assert_eq!(app["app"]["name"], "words");

@@ -25,7 +25,7 @@ const BROKEN_OFF: [&str; 3] = ["CANCELED", "has been cancelled", "execution is c
 /// Flink's words for a second job of a program whose job has an id before it runs (`StreamContextEnvironment`).
 const MORE: &str = "Cannot have more than ";
 /// What is wrong with such a program.
-pub const SEVERAL: &str = "it has several jobs, of which a cluster of its own runs only the first";
+const SEVERAL: &str = "it has several jobs, of which a cluster of its own runs only the first";
 /// Larger traces are cut.
 const MOST: u64 = 256 << 10;
 
@@ -37,11 +37,26 @@ pub enum Main {
     /// It returned.
     Returned,
     /// It threw, or returned without all of its jobs.
-    Threw(Failure),
+    Threw(Thrown),
     /// It was broken off, which may be what its job's end does to it.
     BrokenOff(Failure),
     /// Nobody tells: its logging is not log4j's.
     Untold,
+}
+
+/// What the program failed of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thrown {
+    /// As a person reads it.
+    pub failure: Failure,
+    /// Whether that is its having several jobs: every JobManager would fail it for that.
+    pub has_several_jobs: bool,
+}
+
+impl From<Failure> for Thrown {
+    fn from(failure: Failure) -> Self {
+        Self { failure, has_several_jobs: false }
+    }
 }
 
 impl Main {
@@ -66,14 +81,15 @@ impl Main {
         match end.split_once('\n') {
             None => Self::Runs,
             Some(_) if end.starts_with(COMPLETED) && is_one_given_twice(&text[..start]) => {
-                Self::Threw(Failure { cause: SEVERAL.into(), trace: String::new() })
+                let failure = Failure { cause: SEVERAL.into(), trace: String::new() };
+                Self::Threw(Thrown { failure, has_several_jobs: true })
             }
             Some(_) if end.starts_with(COMPLETED) => Self::Returned,
             Some((words, trace)) => {
                 let told = if trace.trim().is_empty() { words } else { trace };
-                let failure = in_kobels_words(failure(told.trim_end().into()));
+                let failure = failure(told.trim_end().into());
                 let broken_off = BROKEN_OFF.iter().any(|beginning| words.starts_with(beginning));
-                if broken_off { Self::BrokenOff(failure) } else { Self::Threw(failure) }
+                if broken_off { Self::BrokenOff(failure) } else { Self::Threw(thrown(failure)) }
             }
         }
     }
@@ -87,9 +103,12 @@ fn is_one_given_twice(text: &str) -> bool {
 }
 
 /// Flink says of a program with several jobs only what it refuses.
-fn in_kobels_words(failure: Failure) -> Failure {
-    let several = failure.cause.starts_with(MORE);
-    if several { Failure { cause: format!("{SEVERAL} ({})", failure.cause), ..failure } } else { failure }
+fn thrown(failure: Failure) -> Thrown {
+    if !failure.cause.starts_with(MORE) {
+        return failure.into();
+    }
+    let failure = Failure { cause: format!("{SEVERAL} ({})", failure.cause), ..failure };
+    Thrown { failure, has_several_jobs: true }
 }
 
 #[cfg(test)]
@@ -106,12 +125,12 @@ mod tests {
         assert_eq!(Main::parse(decoupled), Main::Returned);
         let trace = "java.util.concurrent.CompletionException: java.lang.IllegalStateException: after the job\n\tat a.B.c(D.java:1)\n\
                      Caused by: java.lang.IllegalStateException: after the job\n\tat e.F.g(H.java:2)";
-        let Main::Threw(failure) = Main::parse(&format!("Application failed unexpectedly: \n{trace}\n"))
+        let Main::Threw(thrown) = Main::parse(&format!("Application failed unexpectedly: \n{trace}\n"))
         else {
             panic!()
         };
-        assert!(failure.cause.contains("after the job"), "{}", failure.cause);
-        assert_eq!(failure.trace, trace);
+        assert!(!thrown.has_several_jobs && thrown.failure.cause.contains("after the job"), "{thrown:?}");
+        assert_eq!(thrown.failure.trace, trace);
         assert!(
             matches!(Main::parse("Application CANCELED:\n"), Main::BrokenOff(failure) if failure.cause == "CANCELED:")
         );
@@ -121,14 +140,14 @@ mod tests {
     fn a_program_with_several_jobs_is_told_as_that() {
         let refused = "Application failed unexpectedly: \norg.apache.flink.X: Could not execute application.\n\
                        Caused by: org.apache.flink.Y: Cannot have more than one execute() call in a single environment.\n";
-        let Main::Threw(failure) = Main::parse(refused) else { panic!() };
-        assert!(failure.cause.starts_with(SEVERAL), "{}", failure.cause);
-        assert!(failure.cause.contains("one execute() call"), "{}", failure.cause);
+        let Main::Threw(thrown) = Main::parse(refused) else { panic!() };
+        assert!(thrown.has_several_jobs && thrown.failure.cause.starts_with(SEVERAL), "{thrown:?}");
+        assert!(thrown.failure.cause.contains("one execute() call"), "{thrown:?}");
 
         let (ran, given) = ("Job 0a is submitted.\n", "Job 0a was recovered successfully.\n");
         let completed = "Application completed SUCCESSFULLY\n";
         let ends = |jobs: [&str; 2]| Main::parse(&format!("{}{completed}", jobs.concat()));
-        assert!(matches!(ends([ran, given]), Main::Threw(failure) if failure.cause == SEVERAL));
+        assert!(matches!(ends([ran, given]), Main::Threw(thrown) if thrown.has_several_jobs));
         // A job that another JobManager had, and batch jobs of Flink 2, which have ids of their own.
         assert_eq!(ends([given, ""]), Main::Returned);
         assert_eq!(ends([ran, "Job 0b is submitted.\n"]), Main::Returned);

@@ -161,12 +161,16 @@ pub struct JobStatus {
     pub runtime_ms: Option<u64>,
     /// What failed it.
     pub failure: Option<Failure>,
+    /// Whether its program has more jobs, which a cluster of its own does not run: the program failed, whatever became
+    /// of this one.
+    #[serde(default)]
+    pub of_several: bool,
 }
 
 impl JobStatus {
     /// A job that no JobManager knows yet.
     pub fn planned(job: &JobPlan) -> Self {
-        Self { id: job.id, state: None, runtime_ms: None, failure: None }
+        Self { id: job.id, state: None, runtime_ms: None, failure: None, of_several: false }
     }
 
     /// Whether it is over: nothing may run it again.

@@ -9,7 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kobel_flink::{FlinkRest, main_log::Main, own_log, rest::JobResult};
+use kobel_flink::{
+    FlinkRest,
+    main_log::{Main, Thrown},
+    own_log,
+    rest::JobResult,
+};
 use kobel_plan::{JobId, JobState, JobStatus, job::Failure};
 use tokio::{
     sync::{mpsc, watch},
@@ -45,7 +50,7 @@ pub(crate) enum JobNews {
     /// It is over; `main` may not be.
     Over(JobStatus),
     /// `main` is over, too. What it threw though its job had finished comes with it.
-    MainOver(Option<Failure>),
+    MainOver(Option<Thrown>),
 }
 
 /// Whom to watch, and by what.
@@ -77,12 +82,12 @@ impl JobWatch {
         let snapshots = self.snapshots.clone();
         let (main, _) = tokio::join!(self.main_over(master), snapshots.look());
         // What else failed a program is told by its job.
-        let failure = match (main, state) {
-            (Some(Main::Threw(failure)), Some(JobState::Finished | JobState::Canceled)) => Some(failure),
-            (Some(Main::BrokenOff(failure)), Some(JobState::Finished)) => Some(failure),
+        let thrown = match (main, state) {
+            (Some(Main::Threw(thrown)), Some(JobState::Finished | JobState::Canceled)) => Some(thrown),
+            (Some(Main::BrokenOff(failure)), Some(JobState::Finished)) => Some(failure.into()),
             _ => None,
         };
-        let _ = self.news.send(JobNews::MainOver(failure)).await;
+        let _ = self.news.send(JobNews::MainOver(thrown)).await;
     }
 
     /// Asks whoever leads until the job is over.
@@ -111,7 +116,7 @@ impl JobWatch {
                 // A leader that never knew it: it ended while another one led.
                 None if told.is_some() => {
                     if let Some(result) = self.written().await {
-                        return Some((self.status(result), target.of));
+                        return Some((self.told(result), target.of));
                     }
                 }
                 Some(_) | None => {}
@@ -133,11 +138,10 @@ impl JobWatch {
                 None => timeout(DEADLINE, rest.job_result(self.id)).await.ok()?.ok().flatten(),
             };
             match result {
-                Some(result) => return Some(self.explained(rest, self.status(result)).await),
+                Some(result) => return Some(self.explained(rest, self.told(result)).await),
                 None if self.storage.is_some() => return None,
                 None if Instant::now() >= deadline => {
-                    let over = JobStatus { id: self.id, state: Some(state), runtime_ms: None, failure: None };
-                    return Some(self.explained(rest, over).await);
+                    return Some(self.explained(rest, self.status(state, None, None)).await);
                 }
                 None => sleep(LOOK).await,
             }
@@ -152,9 +156,12 @@ impl JobWatch {
             .and_then(|file| JobResult::stored(&file))
     }
 
-    fn status(&self, result: JobResult) -> JobStatus {
-        let JobResult { end, net_runtime, failure } = result;
-        JobStatus { id: self.id, state: Some(end.into()), runtime_ms: Some(net_runtime), failure }
+    fn told(&self, result: JobResult) -> JobStatus {
+        self.status(result.end.into(), Some(result.net_runtime), result.failure)
+    }
+
+    fn status(&self, state: JobState, runtime_ms: Option<u64>, failure: Option<Failure>) -> JobStatus {
+        JobStatus { id: self.id, state: Some(state), runtime_ms, failure, of_several: false }
     }
 
     /// A failed job's result may not say what failed it.

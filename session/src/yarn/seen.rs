@@ -190,6 +190,7 @@ pub(super) fn over(last: &Status, state: ClusterState, reason: String) -> Status
     status.task_managers.running = 0;
     status.task_managers.list.clear();
     status.slots = Default::default();
+    status.jobs.running = 0;
     status
 }
 

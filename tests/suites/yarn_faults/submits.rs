@@ -199,7 +199,9 @@ fn a_job_that_runs_is_left_by_who_started_it() {
     println!("row 22: SIGTERM when the job runs: left after {:?}", since.elapsed());
     let now = lab.kobel(&["status", "wc", "-o", "json"]).json();
     lab.kobel(&["kill", "wc"]).ok();
+    let over = lab.kobel(&["status", "wc", "-o", "json"]).json();
     nothing_left(&cluster, &lab);
+    assert_eq!((&over["jobs"]["canceled"], &over["jobs"]["running"]), (&1.into(), &0.into()), "{over}");
     assert!(left.stderr.contains("cancel it with: kobel job cancel"), "{}", left.stderr);
     assert_eq!(now["job"]["state"], "RUNNING", "{now}");
 }

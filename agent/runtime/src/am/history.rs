@@ -125,6 +125,7 @@ impl History {
             Status { state, reason: Some(words.into()), agent: None, rest_url: None, ..record.status };
         status.masters.clear();
         status.task_managers.list.clear();
+        status.jobs.running = 0;
         Some(status)
     }
 

@@ -1,10 +1,10 @@
 //! The job of a per-job cluster: the cluster ends with it, and as it did.
 
 use kobel_flink::{
-    main_log::{Main, SEVERAL},
+    main_log::{Main, Thrown},
     own_log,
 };
-use kobel_plan::{EventKind, JobState, JobStatus, job::Failure, status::Jobs};
+use kobel_plan::{EventKind, JobState, JobStatus, Status, job::Failure, status::Jobs};
 
 use super::{
     Supervisor,
@@ -21,7 +21,7 @@ impl Supervisor {
         match news {
             JobNews::State(state) => self.job_goes_on(state),
             JobNews::Over(job) => self.job_is_over(job).await,
-            JobNews::MainOver(failure) => self.end_with_job(failure),
+            JobNews::MainOver(thrown) => self.end_with_job(thrown),
         }
     }
 
@@ -47,11 +47,13 @@ impl Supervisor {
 
     /// Ends a cluster whose job is over as the job ended. What `main` threw beside a job that finished, or that Flink
     /// canceled for it, is a failure of its program.
-    pub(super) fn end_with_job(&mut self, thrown: Option<Failure>) {
-        let Some(job) = self.job.clone().filter(JobStatus::is_over) else { return };
+    pub(super) fn end_with_job(&mut self, thrown: Option<Thrown>) {
+        let Some(job) = self.job.as_mut().filter(|job| job.is_over()) else { return };
         if self.record.ending.is_some() {
             return;
         }
+        job.of_several = thrown.as_ref().is_some_and(|thrown| thrown.has_several_jobs);
+        let (job, thrown) = (job.clone(), thrown.map(|thrown| thrown.failure));
         self.end(match (job.state, thrown) {
             (Some(JobState::Finished), None) => Ending::new(EndKind::Stopped, told(&job), GRACE),
             (Some(JobState::Finished), Some(thrown)) => {
@@ -88,9 +90,10 @@ impl Supervisor {
         let over = ended_with(job.clone(), ending);
         // Nobody is left to be asked.
         self.observed = None;
-        self.record.status.jobs = over.state.map(counted).unwrap_or_default();
+        let jobs = over.state.map(counted).unwrap_or_default();
         self.job = Some(over);
-        self.publish().await;
+        let status = Status { jobs, ..self.status() };
+        self.tell(status).await;
     }
 
     /// Whether the cluster's job is over.
@@ -101,15 +104,16 @@ impl Supervisor {
     /// Without high availability nobody remembers a job whose JobManager is gone, and to run it from its beginning would
     /// do twice what it had done. A JobManager may also have gone because `main` threw while the job ran.
     pub(super) fn job_is_lost(&mut self, master: &str) {
-        let Some(job) = self.job.as_ref().filter(|job| !job.is_over()) else { return };
+        let Some(job) = self.job.as_mut().filter(|job| !job.is_over()) else { return };
         if self.record.ending.is_some() {
             return;
         }
         let remembered = self.plan.ha.is_some();
         let reason = match Main::read(&self.plan.log_dir.join(own_log::MAIN.file_name(master))) {
             // Another one would be refused its second job, too; what else it threw may be by the JobManager's fault.
-            Ok(Main::Threw(thrown)) if !remembered || thrown.cause.starts_with(SEVERAL) => {
-                program_failed(job, &thrown)
+            Ok(Main::Threw(thrown)) if !remembered || thrown.has_several_jobs => {
+                job.of_several = thrown.has_several_jobs;
+                program_failed(job, &thrown.failure)
             }
             _ if remembered || job.state.is_none() => return,
             _ => format!(

@@ -59,7 +59,7 @@ impl Supervisor {
         self.tell(status).await;
     }
 
-    async fn tell(&mut self, status: Status) {
+    pub(super) async fn tell(&mut self, status: Status) {
         if self.record.status.state != status.state {
             let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             self.event(EventKind::StateChanged, None, format!("{}{reason}", status.state));
@@ -77,7 +77,7 @@ impl Supervisor {
         }
     }
 
-    fn status(&mut self) -> Status {
+    pub(super) fn status(&mut self) -> Status {
         let (pinned, observed) = (self.record.wanted, self.observed.as_ref());
         let missing = standing::missing(pinned, &self.table, observed);
         let lacking = if self.table.ever_ready() { ClusterState::Degraded } else { ClusterState::Starting };

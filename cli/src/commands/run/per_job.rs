@@ -3,7 +3,7 @@
 use std::{cell::RefCell, ops::ControlFlow, path::Path, process::ExitCode, time::Duration};
 
 use kobel_conf::Category;
-use kobel_flink::{FlinkRest, main_log::SEVERAL};
+use kobel_flink::FlinkRest;
 use kobel_plan::{ClusterName, ClusterState, JobId, JobState, JobStatus, Restore, Status, snapshot::Program};
 use kobel_session::{
     Cluster, ClusterSpec,
@@ -302,7 +302,7 @@ impl Running<'_> {
         drop(progress);
         let name = &cluster.name;
         let reason = status.reason.as_deref().unwrap_or_default();
-        let has_several = reason.contains(SEVERAL);
+        let has_several = job_of(status).is_some_and(|job| job.of_several);
         let failed = |what: String| {
             let hint = if has_several { RUN_ALL.into() } else { format!("kobel logs {name} --all") };
             let failure = Failure::new(Category::FailedEnd, what).hint(hint);

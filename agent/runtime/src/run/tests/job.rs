@@ -77,6 +77,7 @@ async fn a_main_that_throws_while_its_job_runs_failed_the_program() {
     agent.world.die(WorkerId::jm(0), Exit::Code(2));
     let (over, world) = agent.ended().await;
     assert_eq!((job_state(&over), world.finished()), (Some(JobState::Failed), Some(Outcome::Failed)));
+    assert!(over.job.as_ref().unwrap().of_several);
     assert!(reason(&over).contains("it has several jobs"), "{}", reason(&over));
 
     // Flink 2 cancels its jobs.
@@ -87,6 +88,7 @@ async fn a_main_that_throws_while_its_job_runs_failed_the_program() {
     agent.world.job_is(id(), JobState::Canceled);
     let (over, world) = agent.ended().await;
     assert_eq!((job_state(&over), world.finished()), (Some(JobState::Canceled), Some(Outcome::Failed)));
+    assert!(over.job.as_ref().unwrap().of_several);
     assert!(reason(&over).contains("it has several jobs"), "{}", reason(&over));
 }
 
