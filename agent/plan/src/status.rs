@@ -89,6 +89,11 @@ impl Status {
             reason: None,
         }
     }
+
+    /// Whether YARN has yet to begin it.
+    pub fn is_queued(&self) -> bool {
+        self.state == ClusterState::Starting && self.agent.is_none() && self.yarn.is_some()
+    }
 }
 
 /// Where a cluster stands.

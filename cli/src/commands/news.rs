@@ -44,7 +44,7 @@ pub(crate) async fn follow<T>(
 
 /// How soon to look again at a cluster without an agent, after so long.
 fn pause(status: &Status, waited: Duration) -> Duration {
-    if is_queued(status) { (waited / 20).clamp(AGAIN, AGAIN_AT_LAST) } else { AGAIN }
+    if status.is_queued() { (waited / 20).clamp(AGAIN, AGAIN_AT_LAST) } else { AGAIN }
 }
 
 type Statuses =
@@ -52,11 +52,6 @@ type Statuses =
 
 async fn watch(cluster: &Cluster) -> Result<Statuses, kobel_session::control::ControlError> {
     Control::open(&cluster.dir)?.watch().await
-}
-
-/// Whether YARN has yet to begin it.
-pub(super) fn is_queued(status: &Status) -> bool {
-    status.state == ClusterState::Starting && status.agent.is_none() && status.yarn.is_some()
 }
 
 /// Whether the cluster's agent died and left it: nothing changes any more by itself.

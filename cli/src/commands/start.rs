@@ -7,7 +7,7 @@ use kobel_conf::Category;
 use kobel_plan::{ClusterName, ClusterPlan, ClusterState, ProviderKind, Status};
 use kobel_session::{
     Cluster, ClusterSpec, Compiled, Context, Control, ha,
-    launch::{self, WaitError},
+    launch::{self, Patience, WaitError},
     prepare::{PrepareError, prepare},
     registry::{Claim, RegistryError},
     train,
@@ -226,7 +226,7 @@ pub(super) struct Starting<'a> {
 
 impl Starting<'_> {
     async fn wait(&self, how: &StartHow, signals: &mut Signals) -> Result<ExitCode, Failure> {
-        let within = how.timeout.unwrap_or(self.context.settings.start_timeout.value);
+        let patience = Patience::new(how.timeout, self.context.settings.start_timeout.value);
         let progress = self.ctx.ui.progress();
         let mut on_status = |status: &Status| {
             if status.state != ClusterState::Ready {
@@ -234,7 +234,7 @@ impl Starting<'_> {
             }
         };
         let ready = tokio::select! {
-            ready = launch::wait_ready(self.cluster, within, &mut on_status) => ready,
+            ready = launch::wait_ready(self.cluster, &patience, &mut on_status) => ready,
             caught = signals.next() => {
                 drop(progress);
                 return self.interrupted(caught, signals).await;

@@ -1,6 +1,7 @@
 //! Starting a cluster's agent, waiting until the cluster is ready, and ending it.
 
 pub mod local;
+mod patience;
 mod wait;
 
 use std::{
@@ -23,6 +24,7 @@ use crate::{
 
 pub(crate) use local::INHERITED;
 pub use local::{revive, start};
+pub use patience::Patience;
 pub use wait::{WaitError, wait_ready};
 
 /// No agent could be started.

@@ -7,6 +7,7 @@ use kobel_conf::{Category, Explain};
 use kobel_plan::{ClusterName, ClusterState, Status};
 use tokio::time::Instant;
 
+use super::Patience;
 use crate::{
     control::{Control, ControlError},
     logs,
@@ -91,22 +92,24 @@ impl Explain for WaitError {
     }
 }
 
-/// Waits until the cluster is ready, at most so long; ends early when it never will be. Every status
+/// Waits until the cluster is ready, while there is patience; ends early when it never will be. Every status
 /// on the way is told.
 pub async fn wait_ready(
     cluster: &Cluster,
-    within: Duration,
+    patience: &Patience,
     on_status: &mut dyn FnMut(&Status),
 ) -> Result<Status, WaitError> {
     let mut last = None;
     let watching = watch(cluster, |status| {
+        patience.heard(status);
         on_status(status);
         last = Some(status.clone());
     });
-    match tokio::time::timeout(within, watching).await {
-        Ok(result) => result,
-        Err(_) => Err(timed_out(cluster, within, last)),
+    tokio::select! {
+        ready = watching => return ready,
+        () = patience.ends() => {}
     }
+    Err(timed_out(cluster, patience.within(), last))
 }
 
 /// On YARN nobody knows how long an agent takes to come, nor whether it comes again.

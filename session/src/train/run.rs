@@ -11,12 +11,15 @@ use std::{
 use kobel_conf::dirs::ensure_private;
 use kobel_flink::{
     launch::cds::archive_name,
-    train::{Ground, UNFINISHED, train},
+    train::{Ground, UNFINISHED, at, train},
 };
 use kobel_plan::{ClusterDir, FlinkRole, Launch};
 
-use super::{Errand, FAILED, TrainError, at};
-use crate::{launch::wait_ready, registry::Cluster};
+use super::{Errand, FAILED, TrainError};
+use crate::{
+    launch::{Patience, wait_ready},
+    registry::Cluster,
+};
 
 /// The file in a directory of archives that who makes them holds locked.
 pub(crate) const LOCK: &str = "lock";
@@ -33,11 +36,11 @@ pub async fn run(dir: &Path, errand: impl io::Read) -> Result<(), TrainError> {
     let _ = rustix::process::nice(10);
     let Errand { cluster, cluster_dir, plan } = serde_json::from_reader(errand).map_err(TrainError::Plan)?;
     let cluster = Cluster { name: cluster, dir: ClusterDir::new(cluster_dir) };
-    if let Err(error) = wait_ready(&cluster, START, &mut |_| {}).await {
+    if let Err(error) = wait_ready(&cluster, &Patience::new(Some(START), START), &mut |_| {}).await {
         tracing::info!(%error, "no training");
         return Ok(());
     }
-    ensure_private(dir).map_err(|e| TrainError::File { path: dir.into(), source: io::Error::other(e) })?;
+    ensure_private(dir).map_err(|e| at(dir)(io::Error::other(e)))?;
     let Some(_lock) = lock(dir)? else { return Ok(()) };
     if [FlinkRole::JobManager, FlinkRole::TaskManager]
         .iter()
@@ -47,7 +50,7 @@ pub async fn run(dir: &Path, errand: impl io::Read) -> Result<(), TrainError> {
     }
     sweep(dir)?;
     let failed = dir.join(FAILED);
-    let ground = Ground { dir, work_dir: None, fill: &in_place };
+    let ground = Ground { dir, work_dir: None, output: None, fill: &in_place };
     let outcome = train(&plan, &ground).await;
     match &outcome {
         Ok(()) => prune(dir),
@@ -71,7 +74,7 @@ fn lock(dir: &Path) -> Result<Option<File>, TrainError> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(TrainError::File { path, source }),
+        Err(TryLockError::Error(error)) => Err(at(&path)(error).into()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! `kobel run`: a program's job in a session, or in a cluster of its own.
 
-mod patience;
 mod per_job;
 mod restore;
 

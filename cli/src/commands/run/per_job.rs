@@ -8,6 +8,7 @@ use kobel_plan::{ClusterName, ClusterState, JobId, JobState, JobStatus, Restore,
 use kobel_session::{
     Cluster, ClusterSpec,
     job::{self, JobEnded, Output, Target},
+    launch::Patience,
     spec::JobSpec,
     train,
 };
@@ -19,9 +20,7 @@ use super::{
         news,
         start::{self, Starting},
     },
-    CANCEL, LOOK, closing_lines,
-    patience::Patience,
-    progress_line,
+    CANCEL, LOOK, closing_lines, progress_line,
     restore::{program, restored},
 };
 use crate::{
@@ -61,7 +60,7 @@ pub(super) async fn run(ctx: &Ctx, args: RunArgs) -> Result<ExitCode, Failure> {
     let log_dir = &compiled.plan.log_dir;
     let running = Running { ctx, cluster: &cluster, id, log_dir, progress: ctx.ui.progress() };
     let patience = Patience::new(args.timeout, context.settings.start_timeout.value);
-    let within = patience.within;
+    let within = patience.within();
     let begun = tokio::select! {
         begun = running.begun(&patience) => Some(begun),
         () = patience.ends() => None,

@@ -1,37 +1,41 @@
-//! When a job has taken too long to run.
+//! When a cluster, or the job that it is for, has taken too long to come.
 
 use std::{cell::Cell, time::Duration};
 
 use kobel_plan::Status;
 use tokio::time::Instant;
 
-use super::super::news;
-
-/// How long a job may take to run. The queue of a batch job may be hours long: what YARN takes to begin counts only
-/// for a user who named the time.
-pub(super) struct Patience {
-    /// What the user, or the setting, says.
-    pub(super) within: Duration,
+/// How long it may take. A queue of YARN may be hours long: what that takes to begin counts only for a user who named
+/// the time.
+#[derive(Debug)]
+pub struct Patience {
+    within: Duration,
     /// Whether it is the whole time that counts.
     whole: bool,
     counts_from: Cell<Instant>,
 }
 
 impl Patience {
-    pub(super) fn new(wish: Option<Duration>, default: Duration) -> Self {
+    /// So long as the user wishes, or, from when YARN begins, as the setting says.
+    pub fn new(wish: Option<Duration>, default: Duration) -> Self {
         let counts_from = Cell::new(Instant::now());
         Self { within: wish.unwrap_or(default), whole: wish.is_some(), counts_from }
     }
 
+    /// The time that was wished for, or set.
+    pub fn within(&self) -> Duration {
+        self.within
+    }
+
     /// Takes in where the cluster stands.
-    pub(super) fn heard(&self, status: &Status) {
-        if news::is_queued(status) && !self.whole {
+    pub fn heard(&self, status: &Status) {
+        if status.is_queued() && !self.whole {
             self.counts_from.set(Instant::now());
         }
     }
 
     /// Returns when it has taken too long.
-    pub(super) async fn ends(&self) {
+    pub async fn ends(&self) {
         while self.counts_from.get().elapsed() < self.within {
             tokio::time::sleep_until(self.counts_from.get() + self.within).await;
         }
@@ -40,10 +44,11 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use kobel_plan::{ClusterState, status::YarnStatus};
+    use jiff::Timestamp;
+    use kobel_plan::status::{AgentStatus, YarnStatus};
 
     use super::*;
-    use crate::render::status::tests::ready;
+    use crate::registry::tests::plan;
 
     /// How long it takes until `patience` ends, with a status heard every second for a minute.
     async fn ends_after(wish: Option<u64>, status: &Status) -> u64 {
@@ -67,10 +72,12 @@ mod tests {
     async fn time_in_the_queue_of_yarn_does_not_count_unless_it_is_asked_for() {
         let yarn =
             YarnStatus { application_id: "application_1_1".into(), queue: "q".into(), tracking_url: None };
-        let queued = Status { state: ClusterState::Starting, agent: None, yarn: Some(yarn), ..ready() };
+        let starting = Status::starting(&plan("/log".as_ref()), Timestamp::UNIX_EPOCH);
+        let queued = Status { yarn: Some(yarn), ..starting };
         assert_eq!(ends_after(None, &queued).await, 59 + 20);
         assert_eq!(ends_after(Some(30), &queued).await, 30);
-        let begun = Status { agent: ready().agent, ..queued.clone() };
+        let agent = AgentStatus { host: "localhost".into(), pid: 1 };
+        let begun = Status { agent: Some(agent), ..queued.clone() };
         assert_eq!(ends_after(None, &begun).await, 20);
         let local = Status { yarn: None, ..queued };
         assert_eq!(ends_after(None, &local).await, 20);
