@@ -51,20 +51,12 @@ pub(crate) const PAUSE: Duration = Duration::from_secs(3600);
 /// No archives were made.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A file or directory of the archives.
-    #[error("cannot use {}", path.display())]
-    File {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
     /// What came on standard input is no errand.
     #[error("standard input does not say what to train for")]
     Plan(#[source] serde_json::Error),
-    /// The JVMs made none.
+    /// The training itself.
     #[error(transparent)]
-    Jvms(#[from] kobel_flink::train::TrainError),
+    Training(#[from] kobel_flink::train::TrainError),
 }
 
 impl Explain for TrainError {
@@ -75,12 +67,6 @@ impl Explain for TrainError {
     fn hint(&self) -> Option<String> {
         None
     }
-}
-
-/// `path` could not be used.
-fn at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
-    let path = path.to_path_buf();
-    move |source| TrainError::File { path, source }
 }
 
 /// Whether there shall be archives.

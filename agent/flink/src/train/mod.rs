@@ -71,7 +71,7 @@ pub enum TrainError {
 }
 
 /// `path` could not be used.
-fn at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
+pub fn at(path: &Path) -> impl FnOnce(io::Error) -> TrainError {
     let path = path.to_path_buf();
     move |source| TrainError::File { path, source }
 }
@@ -82,6 +82,8 @@ pub struct Ground<'a> {
     pub dir: &'a Path,
     /// Where relative paths of the plan lead from, if it has any.
     pub work_dir: Option<&'a Path>,
+    /// Where the job of the training writes, a URL by which Flink knows it and which goes by itself; in `dir` without.
+    pub output: Option<String>,
     /// Fills in the placeholders of [`kobel_plan::Launch`], for a worker with this directory.
     pub fill: &'a (dyn Fn(&str, &Path) -> String + Sync),
 }
@@ -103,7 +105,7 @@ pub async fn train(plan: &ClusterPlan, ground: &Ground<'_>) -> Result<(), TrainE
     }
     let rest = wait_until_registered(&ports).await?;
     // Without it the archives are worth less, but worth something.
-    if let Err(error) = rehearsal::rehearse(&rest, ground.dir).await {
+    if let Err(error) = rehearsal::rehearse(&rest, ground.dir, ground.output.as_deref()).await {
         tracing::warn!(error = chain(&error), "the archives know nothing of jobs");
     }
     for trainee in &trainees {

@@ -33,6 +33,8 @@ pub(super) const SIZE: Resources = Resources { memory_bytes: 1728 << 20, vcores:
 const DRAFT: &str = "made-";
 /// Its directory within the container's.
 const DIR: &str = "train";
+/// What its job writes, in the application's directory: by it the archives know the client of HDFS.
+const OUTPUT: &str = "rehearsal";
 /// What a JVM of a training logs by: like Flink's own, so that the same classes are loaded.
 const LOG4J: &str = "\
 rootLogger.level = INFO
@@ -93,9 +95,11 @@ async fn make(mut plan: ClusterPlan, node: &Node) -> Result<(), AgentError> {
     // A directory with files, such as that of Hadoop's configuration, keeps a JVM from making one.
     plan.hadoop.class_path = archivable(&behind).to_vec();
     let fill = |text: &str, place: &Path| Placeholders::here(place, place, env).fill(text);
-    let ground = Ground { dir: &dir, work_dir: Some(&node.dir), fill: &fill };
-    train(&plan, &ground).await.map_err(|error| AgentError::Training(Box::new(error)))?;
     let (_, directory) = application(&yarn).await?;
+    // What is in the application's directory goes with it.
+    let output = Some(format!("{}/{OUTPUT}", directory.url()));
+    let ground = Ground { dir: &dir, work_dir: Some(&node.dir), output, fill: &fill };
+    train(&plan, &ground).await.map_err(|error| AgentError::Training(Box::new(error)))?;
     for role in [FlinkRole::JobManager, FlinkRole::TaskManager] {
         let name = format!("{DRAFT}{}", Archives::kind(role, &machine));
         directory.put_draft(&name, &Source::File(dir.join(archive_name(role)))).await?;
