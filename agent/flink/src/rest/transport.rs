@@ -86,16 +86,7 @@ impl FlinkRest {
             let body = read(response).await.map_err(|source| self.cut_off(&call, status, source))?;
             self.decode(&call, status, &body)
         };
-        let result = tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
-            Err(RestError::Timeout { call: call.clone(), address: self.address().into(), after: deadline })
-        });
-        match &result {
-            Ok(_) => tracing::debug!(address = self.address(), %call, "flink answered"),
-            Err(error) => {
-                tracing::debug!(address = self.address(), %call, %error, "flink gave no answer to use")
-            }
-        }
-        result
+        self.within(deadline, &call, exchange).await
     }
 
     /// Whether these words are in the answer, which is not kept: it may be as long as a log. Not asked of one beyond
@@ -128,9 +119,26 @@ impl FlinkRest {
             }
             Ok(false)
         };
-        tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
+        self.within(deadline, &call, exchange).await
+    }
+
+    /// Waits for what comes of the call, no longer than `deadline`.
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        call: &Call,
+        exchange: impl Future<Output = Result<T, RestError>>,
+    ) -> Result<T, RestError> {
+        let result = tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
             Err(RestError::Timeout { call: call.clone(), address: self.address().into(), after: deadline })
-        })
+        });
+        match &result {
+            Ok(_) => tracing::debug!(address = self.address(), %call, "flink answered"),
+            Err(error) => {
+                tracing::debug!(address = self.address(), %call, %error, "flink gave no answer to use")
+            }
+        }
+        result
     }
 
     /// No response head came.
