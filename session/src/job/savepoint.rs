@@ -14,6 +14,12 @@ use super::{LEADERLESS, Leader, Target};
 
 /// Between two looks at a savepoint that is being made.
 const LOOK: Duration = Duration::from_millis(100);
+/// Flink's words for a job some of whose tasks do not run yet (`CheckpointFailureReason.NOT_ALL_REQUIRED_TASKS_RUNNING`).
+const DEPLOYING: &str = "Not all required tasks are currently running";
+/// How long tasks may take to run. Of some jobs they never all do: those that end early belonged to them, too.
+const DEPLOYED: Duration = Duration::from_secs(30);
+/// Between two requests to a job whose tasks do not all run.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// A savepoint that was not made.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +87,12 @@ pub enum SavepointError {
     },
 }
 
+impl SavepointError {
+    fn is_too_early(&self) -> bool {
+        matches!(self, Self::Failed { cause, .. } if cause.contains(DEPLOYING))
+    }
+}
+
 impl Explain for SavepointError {
     fn category(&self) -> Category {
         match self {
@@ -128,13 +140,28 @@ pub struct SavepointRequest<'a> {
     pub within: Duration,
 }
 
-/// Makes a savepoint, and waits until it is there. Returns where.
+/// Makes a savepoint, and waits until it is there. Returns where. A job that has only begun to run gets the time for
+/// that: Flink takes none of tasks that are still deployed.
+pub async fn savepoint(target: &Target, request: SavepointRequest<'_>) -> Result<String, SavepointError> {
+    let since = Instant::now();
+    loop {
+        match make(target, request).await {
+            Err(error) if error.is_too_early() && since.elapsed() < DEPLOYED.min(request.within) => {
+                tracing::debug!(job = %request.job, %error, "asked for too early");
+                sleep(AGAIN).await;
+            }
+            settled => return settled,
+        }
+    }
+}
+
+/// One savepoint, or none.
 ///
 /// The operation has an id of kobel's choice, and a JobManager that knows an id begins nothing for it a second time. So
 /// a request whose reply was lost is sent again as long as the same JobManager leads, and by that id the savepoint is
 /// found again however many replies are lost. Another leader knows nothing of what the one before was asked for: then
 /// it is left at that, for a second savepoint could come of it.
-pub async fn savepoint(target: &Target, request: SavepointRequest<'_>) -> Result<String, SavepointError> {
+async fn make(target: &Target, request: SavepointRequest<'_>) -> Result<String, SavepointError> {
     let SavepointRequest { job, within, .. } = request;
     let trigger = random_trigger().map_err(SavepointError::Random)?;
     let state = target.ask(async |rest| rest.job_state(job).await).await.map_err(|e| refused(job, e))?;

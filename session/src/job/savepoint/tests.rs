@@ -39,6 +39,8 @@ struct Flink {
     triggers: BTreeSet<String>,
     /// How often it was asked how a savepoint stands.
     looks: usize,
+    /// So many savepoints fail, for the tasks do not run yet.
+    too_early: usize,
     stopping: bool,
     canceled: bool,
 }
@@ -81,6 +83,15 @@ impl Flink {
     }
 
     fn savepoint(&mut self) -> (u16, Value) {
+        if let Some(left) = self.too_early.checked_sub(1) {
+            (self.too_early, self.stopping) = (left, false);
+            let trace = format!("org.apache.flink.X: Task s is not being executed. {DEPLOYING}.");
+            let cause = json!({ "class": "X", "stack-trace": trace });
+            return (
+                200,
+                json!({ "status": { "id": "COMPLETED" }, "operation": { "failure-cause": cause } }),
+            );
+        }
         self.looks += 1;
         match self.looks {
             1 => (200, json!({ "status": { "id": "IN_PROGRESS" } })),
@@ -220,6 +231,20 @@ async fn a_stop_cut_anywhere_makes_one_savepoint_and_tells_where() {
         assert!(matches!(error, SavepointError::Rest { .. }), "{error}");
         assert_eq!(flink.made(), 0, "nothing was asked for");
     }
+}
+
+#[tokio::test]
+async fn a_job_whose_tasks_do_not_all_run_yet_is_asked_again() {
+    let flink = Scripted::start(None).await;
+    flink.flink.lock().unwrap().too_early = 1;
+    let (location, ended) = flink.stop().await.unwrap();
+    assert_eq!((location.as_str(), ended.state), ("file:/s/1", JobState::Finished));
+    assert_eq!(flink.made(), 2, "of which one failed: {:?}", flink.calls());
+
+    let flink = Scripted::start(None).await;
+    flink.flink.lock().unwrap().too_early = usize::MAX;
+    let error = flink.stop().await.unwrap_err();
+    assert!(matches!(error, SavepointError::Failed { .. }), "not for ever: {error}");
 }
 
 #[tokio::test]
