@@ -1,41 +1,12 @@
 //! Configuration that cannot be used. Case numbers are those of reference/reliability.md, section 3.
 //! A home that is a Flink by its names only is enough: `--dry-run` starts nothing.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use super::{Kobel, Ran, assert_misuse, finish};
+use super::{Ran, assert_misuse, finish, machine::Machine};
 
-/// A machine with a Flink and a Java that nobody can run.
-struct Machine {
-    kobel: Kobel,
-}
-
+/// What would be started there.
 impl Machine {
-    fn new() -> Self {
-        let machine = Self { kobel: Kobel::new() };
-        machine.file("flink/lib/flink-dist-1.20.5.jar", b"");
-        machine.file("flink/conf/config.yaml", b"parallelism:\n  default: 1\n");
-        machine.file("java/release", b"JAVA_VERSION=\"17.0.9\"\n");
-        let java = machine.file("java/bin/java", b"#!/bin/sh\nexit 1\n");
-        fs::set_permissions(java, fs::Permissions::from_mode(0o700)).unwrap();
-        machine
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.kobel.home().join(name)
-    }
-
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    }
-
     fn start(&self, args: &[&str]) -> Ran {
         let mut command = self.kobel.command(["start", "--dry-run"]);
         command.args(args).env("FLINK_HOME", self.path("flink")).env("JAVA_HOME", self.path("java"));

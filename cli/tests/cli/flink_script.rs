@@ -1,47 +1,16 @@
 //! `scripts/flink` without a Flink that runs: what it refuses, and what it hands over. Case numbers are those of
 //! reference/reliability.md, section 3.
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-};
+use std::{fs::File, io::Write};
 
-use super::{Kobel, Ran, finish, yarn::Web};
+use super::{Ran, finish, machine::Machine, yarn::Web};
 
-/// A machine with a Flink whose client tells what it is asked, and a Java that nobody can run.
-struct Machine(Kobel);
-
+/// With a client of Flink's that tells what it is asked.
 impl Machine {
-    fn new() -> Self {
-        let machine = Self(Kobel::new());
-        machine.file("flink/lib/flink-dist-1.20.5.jar", "");
-        machine.file("flink/conf/config.yaml", "parallelism:\n  default: 1\n");
-        machine.file("java/release", "JAVA_VERSION=\"17.0.9\"\n");
-        machine.program("java/bin/java", "#!/bin/sh\nexit 1\n");
-        machine
-    }
-
     fn with_client() -> Self {
         let machine = Self::new();
         machine.program("flink/bin/flink", "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 3\n");
         machine
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.home().join(name)
-    }
-
-    fn file(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn program(&self, name: &str, content: &str) {
-        fs::set_permissions(self.file(name, content), fs::Permissions::from_mode(0o700)).unwrap();
     }
 
     /// A jar with one class and this manifest.
@@ -62,7 +31,7 @@ impl Machine {
     }
 
     fn flink(&self, args: &[&str]) -> Ran {
-        let mut command = self.0.command([&["compat", "flink"], args].concat());
+        let mut command = self.kobel.command([&["compat", "flink"], args].concat());
         command.env("FLINK_HOME", self.path("flink")).env("JAVA_HOME", self.path("java"));
         finish(command.env("USER", "alice"))
     }
@@ -73,7 +42,7 @@ impl Machine {
         let ran = self.flink(&words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{line}: {ran:?}");
         assert!(!ran.stderr.contains("\tat "), "{}", ran.stderr);
-        ran.stderr.replace(self.0.home().to_str().unwrap(), "~")
+        ran.stderr.replace(self.kobel.home().to_str().unwrap(), "~")
     }
 }
 
@@ -110,7 +79,7 @@ fn what_cannot_be_read_or_honoured_is_refused_by_name() {
         "checkpoint".into(),
     ];
     let said = lines.iter().map(|line| {
-        let shown = line.replace(machine.0.home().to_str().unwrap(), "~");
+        let shown = line.replace(machine.kobel.home().to_str().unwrap(), "~");
         format!("$ flink {shown}\n{}", machine.refused(line))
     });
     insta::assert_snapshot!(said.collect::<String>());

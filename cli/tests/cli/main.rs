@@ -7,6 +7,7 @@ mod bad_input;
 mod clusters;
 mod flink_script;
 mod help;
+mod machine;
 mod output;
 mod streams;
 mod yarn;

@@ -2,10 +2,8 @@
 //! those of reference/reliability.md, section 3.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Kobel, Ran, finish};
+use super::{Kobel, Ran, finish, machine::Machine};
 
 /// A web that gives one answer to whatever it is asked.
 pub(super) struct Web {
@@ -74,24 +72,9 @@ fn read_request(peer: &TcpStream) {
     drop(reader.take(length).read_to_end(&mut Vec::new()));
 }
 
-/// A machine with a Flink by its names only, and a configuration of YARN.
-struct Machine(Kobel);
-
+/// With a configuration of YARN.
 impl Machine {
-    fn new() -> Self {
-        let machine = Self(Kobel::new());
-        machine.file("flink/lib/flink-dist-1.20.5.jar", "");
-        machine.file("flink/conf/config.yaml", "parallelism:\n  default: 1\n");
-        machine
-    }
-
-    fn file(&self, name: &str, content: &str) {
-        let path = self.0.home().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn start(&self, api: &str, webs: &[&str], args: &[&str]) -> Ran {
+    fn submits(&self, api: &str, webs: &[&str], args: &[&str]) -> Ran {
         let property = |(name, value): (&str, &str)| {
             format!("<property><name>{name}</name><value>{value}</value></property>")
         };
@@ -104,23 +87,22 @@ impl Machine {
                 yarn.push(property((&format!("yarn.resourcemanager.{port}.{id}"), "127.0.0.1:1")));
             }
         }
-        self.file("hadoop/yarn-site.xml", &format!("<configuration>{}</configuration>", yarn.concat()));
+        self.file("hadoop/yarn-site.xml", format!("<configuration>{}</configuration>", yarn.concat()));
         let core = property(("fs.defaultFS", "hdfs://127.0.0.1:1"));
-        self.file("hadoop/core-site.xml", &format!("<configuration>{core}</configuration>"));
-        let mut command = self.0.command(["start", "wc", "--on", "yarn"]);
+        self.file("hadoop/core-site.xml", format!("<configuration>{core}</configuration>"));
+        let mut command = self.kobel.command(["start", "wc", "--on", "yarn"]);
         command.args(args).env("KOBEL_YARN_API", api).env("HADOOP_USER_NAME", "alice");
-        let home = |name: &str| self.0.home().join(name);
-        finish(command.env("FLINK_HOME", home("flink")).env("HADOOP_CONF_DIR", home("hadoop")))
+        finish(command.env("FLINK_HOME", self.path("flink")).env("HADOOP_CONF_DIR", self.path("hadoop")))
     }
 
     /// Starts with this as the only ResourceManager.
     fn meets(&self, web: &Web) -> Ran {
-        self.start("rest", &[&web.address], &[])
+        self.submits("rest", &[&web.address], &[])
     }
 
     /// No application was begun.
-    fn left_nothing(&self) {
-        assert!(!Path::new(&self.0.home().join(".local/state/kobel/clusters/wc/yarn.json")).exists());
+    fn began_nothing(&self) {
+        assert!(!self.path(".local/state/kobel/clusters/wc/yarn.json").exists());
     }
 }
 
@@ -146,12 +128,12 @@ fn queues_are_yarns_and_without_yarn_there_are_none() {
     let ran = kobel.run(["queue", "--on", "local"]);
     assert_refused(&ran, 2, &["provider local has no queues", "hint: kobel queue"]);
     let machine = Machine::new();
-    machine.start("rest", &["127.0.0.1:1"], &[]);
-    let mut command = machine.0.command(["queue"]);
+    machine.submits("rest", &["127.0.0.1:1"], &[]);
+    let mut command = machine.kobel.command(["queue"]);
     let ran = finish(
         command
             .env("KOBEL_YARN_API", "rest")
-            .env("HADOOP_CONF_DIR", machine.0.home().join("hadoop"))
+            .env("HADOOP_CONF_DIR", machine.path("hadoop"))
             .env("USER", "alice"),
     );
     assert_refused(&ran, 5, &["the ResourceManager at http://127.0.0.1:1 cannot be reached", "hint: curl"]);
@@ -163,7 +145,7 @@ fn an_applications_name_and_label_are_for_yarn() {
     let machine = Machine::new();
     let flags = ["--name", "nightly etl", "--node-label", "gpu", "--dry-run"];
     for format in ["json", "table"] {
-        let ran = machine.start("rest", &["127.0.0.1:1"], &[&flags[..], &["-o", format]].concat());
+        let ran = machine.submits("rest", &["127.0.0.1:1"], &[&flags[..], &["-o", format]].concat());
         assert_eq!(ran.code, Some(0), "{ran:?}");
         for text in ["yarn.application.name", "nightly etl", "yarn.application.node-label", "gpu"] {
             assert!(ran.stdout.contains(text), "{text} in: {}", ran.stdout);
@@ -173,11 +155,11 @@ fn an_applications_name_and_label_are_for_yarn() {
         ("--name", "--name is an application's of YARN"),
         ("--node-label", "--node-label is for YARN's nodes"),
     ] {
-        let ran = machine.0.run(["start", flag, "x"]);
+        let ran = machine.kobel.run(["start", flag, "x"]);
         let hint = format!("hint: kobel start --on yarn {flag}");
         assert_refused(&ran, 2, &[says, "provider local has none", &hint]);
     }
-    machine.left_nothing();
+    machine.began_nothing();
 }
 
 /// Case 51.
@@ -185,18 +167,18 @@ fn an_applications_name_and_label_are_for_yarn() {
 fn a_resource_manager_that_cannot_be_reached_is_named() {
     let machine = Machine::new();
     for api in ["rest", "auto"] {
-        let ran = machine.start(api, &["127.0.0.1:1"], &[]);
+        let ran = machine.submits(api, &["127.0.0.1:1"], &[]);
         assert_refused(
             &ran,
             5,
             &["the ResourceManager at http://127.0.0.1:1 cannot be reached", "hint: curl"],
         );
     }
-    let ran = machine.start("rest", &["no-such-host.invalid:8088"], &[]);
+    let ran = machine.submits("rest", &["no-such-host.invalid:8088"], &[]);
     assert_refused(&ran, 5, &["http://no-such-host.invalid:8088 cannot be reached"]);
-    let ran = machine.start("rpc", &["127.0.0.1:1"], &[]);
+    let ran = machine.submits("rpc", &["127.0.0.1:1"], &[]);
     assert_refused(&ran, 5, &["over the ResourceManager's RPC port", "cannot connect to 127.0.0.1:1"]);
-    machine.left_nothing();
+    machine.began_nothing();
 }
 
 /// Case 51: a byte every two seconds is no answer.
@@ -212,7 +194,7 @@ fn a_resource_manager_that_trickles_is_given_up_in_time() {
     let ran = machine.meets(&web);
     assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
     assert!(matches!(ran.code, Some(5 | 124)), "{ran:?}");
-    machine.left_nothing();
+    machine.began_nothing();
 }
 
 /// Case 52.
@@ -232,7 +214,7 @@ fn what_is_no_resource_manager_is_said_to_be_none() {
         assert_eq!(web.asked(), 1, "{body}");
     }
     assert_refused(&machine.meets(&Web::that("220 smtp ready\r\n")), 5, &["something that is not HTTP"]);
-    machine.left_nothing();
+    machine.began_nothing();
 }
 
 /// Case 52: 200 MB.
@@ -254,7 +236,7 @@ fn a_resource_manager_that_wants_kerberos_is_answered_with_kinit() {
     let web = Web::says("401 Unauthorized", "WWW-Authenticate: Negotiate", "");
     let machine = Machine::new();
     assert_refused(&machine.meets(&web), 6, &["wants Kerberos", "hint: kinit"]);
-    machine.left_nothing();
+    machine.began_nothing();
 }
 
 /// Case 54.
@@ -265,7 +247,7 @@ fn a_web_that_takes_no_applications_is_told_with_its_key() {
     let says =
         ["takes no submissions over REST", "yarn.webapp.enable-rest-app-submissions", "yarn.api = \"rpc\""];
     assert_refused(&machine.meets(&web), 5, &says);
-    machine.left_nothing();
+    machine.began_nothing();
 }
 
 /// Case 55.
@@ -275,7 +257,7 @@ fn a_web_that_is_not_ready_is_not_asked_again_blindly() {
     let machine = Machine::new();
     assert_refused(&machine.meets(&web), 3, &["the ResourceManager is not ready"]);
     assert_eq!(web.asked(), 1);
-    machine.left_nothing();
+    machine.began_nothing();
 }
 
 /// Case 59.
@@ -283,7 +265,7 @@ fn a_web_that_is_not_ready_is_not_asked_again_blindly() {
 fn bad_tags_are_a_mistake_of_the_command_line() {
     let (machine, web) = (Machine::new(), Web::says("200 OK", "", ""));
     for tags in ["x".repeat(200), "über".into()] {
-        let ran = machine.start("rest", &[&web.address], &["-D", &format!("yarn.tags={tags}")]);
+        let ran = machine.submits("rest", &[&web.address], &["-D", &format!("yarn.tags={tags}")]);
         assert_refused(&ran, 2, &["yarn.tags (-D): ", "is no tag"]);
     }
     assert_eq!(web.asked(), 0, "nothing is sent");
@@ -296,13 +278,13 @@ fn redirects_lead_nowhere_but_to_the_configured_addresses() {
     let there = |to: &str| Web::says("307 Temporary Redirect", &format!("Location: http://{to}/ws/v1"), "");
     let loops = Web::says("307 Temporary Redirect", "Refresh: 4;url=http://127.0.0.1:1/", "");
     let (standby, machine) = (there(&foreign.address), Machine::new());
-    let ran = machine.start("rest", &[&standby.address, &loops.address], &[]);
+    let ran = machine.submits("rest", &[&standby.address, &loops.address], &[]);
     assert_refused(&ran, 5, &["no ResourceManager of", "is active", &standby.address, &loops.address]);
     assert_eq!((standby.asked(), loops.asked(), foreign.asked()), (1, 1, 0));
     let web = Web::says("403 Forbidden", "", "App submission via REST is disabled.");
-    let ran = machine.start("rest", &[&standby.address, &web.address], &[]);
+    let ran = machine.submits("rest", &[&standby.address, &web.address], &[]);
     assert_refused(&ran, 5, &["takes no submissions over REST"]);
-    machine.left_nothing();
+    machine.began_nothing();
 }
 
 /// What Flink's own client would take and kobel cannot bring about.
@@ -310,9 +292,9 @@ fn redirects_lead_nowhere_but_to_the_configured_addresses() {
 fn keys_that_cannot_be_honoured_are_refused_by_name() {
     let (machine, web) = (Machine::new(), Web::says("200 OK", "", ""));
     for key in ["yarn.flink-dist-jar", "yarn.provided.usrlib.dir", "flink.yarn.resourcemanager.address"] {
-        let ran = machine.start("rest", &[&web.address], &["-D", &format!("{key}=x")]);
+        let ran = machine.submits("rest", &[&web.address], &["-D", &format!("{key}=x")]);
         assert_refused(&ran, 5, &[&format!("{key} (-D) is not for kobel: "), "hint: leave out"]);
     }
     assert_eq!(web.asked(), 0);
-    machine.left_nothing();
+    machine.began_nothing();
 }
