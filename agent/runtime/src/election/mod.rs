@@ -14,11 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kobel_conf::chain;
 use kobel_flink::ha::{
     Access, ClusterRoot, Evidence, Fence, Fenced, HaClient, LayoutError, LeaderView, LeaderWatch, Quorum,
     ZkError, embedded_quorum,
 };
-use kobel_plan::{Attempt, HaPlan, WorkerId, ZooKeeper};
+use kobel_plan::{Attempt, Fault, HaPlan, WorkerId, ZooKeeper};
+use kobel_provider::Provider;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -50,6 +52,8 @@ pub(crate) enum News {
     Leader(LeaderView),
     /// A JobManager lives and does not answer any more.
     Hangs(Master),
+    /// A JobManager could not be killed.
+    NotStruck(Master),
     /// What came of fencing a dead JobManager.
     Fenced {
         /// Which.
@@ -93,7 +97,12 @@ impl Election {
         let (news, heard) = mpsc::channel(BACKLOG);
         let (masters, watched) = watch::channel(vec![]);
         let follower = tokio::spawn(follow(place.clone(), news.clone()));
-        let watchdog = tokio::spawn(watchdog::watch_over(plan.silence(), watched, news.clone()));
+        let beheld = place.clone();
+        let in_touch = move || {
+            let place = beheld.clone();
+            async move { place.connect().await.is_ok() }
+        };
+        let watchdog = tokio::spawn(watchdog::watch_over(plan.silence(), watched, news.clone(), in_touch));
         Ok((Self { place, news, masters, tasks: [follower, watchdog] }, heard))
     }
 
@@ -103,6 +112,18 @@ impl Election {
             let changed = *known != masters;
             *known = masters;
             changed
+        });
+    }
+
+    /// Begins to have a JobManager killed, whose node may be out of reach; that it could not be comes as news.
+    pub(crate) fn strike(&self, provider: Arc<dyn Provider>, master @ (id, attempt): Master) {
+        let news = self.news.clone();
+        tokio::spawn(async move {
+            if let Err(error) = provider.strike(id, attempt, Fault::Kill).await {
+                let worker = id.attempt_name(attempt);
+                tracing::warn!(worker, error = chain(&error), "could not kill it");
+                let _ = news.send(News::NotStruck(master)).await;
+            }
         });
     }
 

@@ -1,7 +1,8 @@
 //! Tells of JobManagers that hang: alive, and deaf. ZooKeeper hears of such a one no sooner than its session ends,
-//! and one that does not lead is missed by nobody until it is needed.
+//! and one that does not lead is missed by nobody until it is needed. As long as ZooKeeper does not answer either, it may
+//! be us who hears nobody, and nothing is told.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, future::Future, net::SocketAddr, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
@@ -16,11 +17,13 @@ use crate::observe::Target;
 const PACE: Duration = Duration::from_secs(1);
 
 /// Asks every JobManager until nobody wants to know. One that has answered before, and then not for `silence`, hangs.
-/// Questions are counted, not time: when this process itself stood still, they missed nothing.
-pub(super) async fn watch_over(
+/// Questions are counted, not time: when this process itself stood still, they missed nothing. `in_touch` tells whether
+/// ZooKeeper answers.
+pub(super) async fn watch_over<Z: Future<Output = bool> + Send>(
     silence: Duration,
     mut masters: watch::Receiver<Vec<Target>>,
     news: mpsc::Sender<News>,
+    in_touch: impl Fn() -> Z + Send,
 ) {
     let Ok(client) = reqwest::Client::builder().no_proxy().timeout(PACE).pool_max_idle_per_host(0).build()
     else {
@@ -39,12 +42,15 @@ pub(super) async fn watch_over(
             },
         }
         let targets = masters.borrow_and_update().clone();
-        let answers = join_all(targets.iter().map(|target| answers(&client, target.rest))).await;
+        let told = join_all(targets.iter().map(|target| answers(&client, target.rest))).await;
         let mut counted = BTreeMap::new();
-        for (target, answered) in targets.iter().zip(answers) {
+        for (target, answered) in targets.iter().zip(told) {
             let count = count(missed.get(&target.of).copied().flatten(), answered);
+            // Asked once more after ZooKeeper has answered: all of it may have been away until just now.
+            let hangs = count.is_some_and(|count| count >= patience)
+                && in_touch().await
+                && !answers(&client, target.rest).await;
             // Told once: from then on it is as if it had never answered.
-            let hangs = count.is_some_and(|count| count >= patience);
             counted.insert(target.of, count.filter(|_| !hangs));
             if hangs && news.send(News::Hangs(target.of)).await.is_err() {
                 return;
@@ -66,7 +72,7 @@ async fn answers(client: &reqwest::Client, rest: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{future::ready, time::Instant};
 
     use kobel_plan::{Attempt, WorkerId};
     use tokio::{
@@ -105,12 +111,26 @@ mod tests {
         let (_masters, targets) = watch::channel(vec![deaf, fine, starting]);
         let (news, mut told) = mpsc::channel(1);
         let began = Instant::now();
-        let watching = tokio::spawn(watch_over(PACE, targets, news));
+        let watching = tokio::spawn(watch_over(PACE, targets, news, || ready(true)));
         let first = timeout(NO_SLEEP, told.recv()).await.unwrap();
         assert!(matches!(first, Some(News::Hangs(master)) if master == deaf.of), "{first:?}");
         assert!(began.elapsed() >= PACE, "one question was waited for");
         let second = timeout(PACE * 3, told.recv()).await;
         assert!(second.is_err(), "{second:?}");
+        watching.abort();
+    }
+
+    #[tokio::test]
+    async fn who_hears_nobody_tells_nothing() {
+        let deaf = master(0, 1).await;
+        let (_masters, targets) = watch::channel(vec![deaf]);
+        let (news, mut told) = mpsc::channel(1);
+        let (touch, touched) = watch::channel(false);
+        let watching = tokio::spawn(watch_over(PACE, targets, news, move || ready(*touched.borrow())));
+        assert!(timeout(PACE * 4, told.recv()).await.is_err());
+        touch.send_replace(true);
+        let first = timeout(NO_SLEEP, told.recv()).await.unwrap();
+        assert!(matches!(first, Some(News::Hangs(master)) if master == deaf.of), "{first:?}");
         watching.abort();
     }
 }

@@ -13,7 +13,7 @@ use kobel_flink::{
     ha::{ConnectionInfo, LeaderNode, LeaderView, SessionId},
     launch::REST_HOST,
 };
-use kobel_plan::{EventKind, Fault, HaPlan, Phase, Role, WorkerEvent, WorkerId};
+use kobel_plan::{EventKind, HaPlan, Phase, Role, WorkerEvent, WorkerId};
 
 use super::{Supervisor, outage::Outage};
 use crate::{
@@ -131,44 +131,55 @@ impl Supervisor {
             News::Leader(LeaderView::Seen(node)) => {
                 self.zookeeper_answers();
                 self.on_leader_node(&node);
-                self.strike_deposed().await;
+                self.strike_deposed();
             }
             News::Leader(LeaderView::Unknown(error)) => self.zookeeper_is_silent(error.as_ref()),
-            News::Hangs(master) => self.on_hanging(master).await,
+            News::Hangs(master) => self.on_hanging(master),
+            News::NotStruck(master) => self.let_go_of(master).await,
             News::Fenced { of, outcome, took } => self.on_fenced(of, outcome, took),
         }
     }
 
     /// A JobManager that is deaf is of no use, and may hold the lead for as long as its session lasts.
-    async fn on_hanging(&mut self, (id, attempt): Master) {
-        if !self.table.get(id).is_some_and(|worker| worker.attempt == attempt && worker.stays()) {
+    fn on_hanging(&mut self, master @ (id, attempt): Master) {
+        if !self.stays(master) {
             return;
         }
         let name = id.attempt_name(attempt);
         let silence = self.plan.ha.as_ref().map(HaPlan::silence).unwrap_or_default();
         let message = format!("{name} has not answered for {silence:?}, and is killed");
         self.event(EventKind::WorkerHangs, Some(id), message);
-        self.strike((id, attempt)).await;
+        self.strike(master);
     }
 
-    /// A container that is killed ends as its process did, which is proof; of one that is given back nothing is.
-    async fn strike(&mut self, (id, attempt): Master) {
-        if let Err(error) = self.provider.strike(id, attempt, Fault::Kill).await {
-            let worker = id.attempt_name(attempt);
-            tracing::warn!(worker, error = chain(&error), "could not kill it, and lets it go");
+    /// A container that is killed ends as its process did, which is proof; of one that is given back nothing is. It is
+    /// not waited for: its node may be out of reach, and there is a leader to turn to meanwhile.
+    fn strike(&self, master: Master) {
+        if let Some(election) = &self.outputs.election {
+            election.strike(self.provider.clone(), master);
+        }
+    }
+
+    /// One that could not be killed.
+    async fn let_go_of(&mut self, master @ (id, attempt): Master) {
+        if self.stays(master) {
             self.release(id, attempt, Duration::ZERO).await;
         }
     }
 
+    fn stays(&self, (id, attempt): Master) -> bool {
+        self.table.get(id).is_some_and(|worker| worker.attempt == attempt && worker.stays())
+    }
+
     /// Who led and is cut off from ZooKeeper takes itself for the leader until it hears better: Flink tolerates a
     /// connection that is suspended, and may complete a checkpoint though another one leads.
-    async fn strike_deposed(&mut self) {
+    fn strike_deposed(&mut self) {
         let Some((former, leader)) = self.deposed() else { return };
         let (name, leads) = (former.0.attempt_name(former.1), leader.0.attempt_name(leader.1));
         let message = format!("{leads} leads now: {name}, which may not know, is killed");
         self.event(EventKind::LeaderDeposed, Some(former.0), message);
         self.lead.deposed = Some(former);
-        self.strike(former).await;
+        self.strike(former);
     }
 
     /// The one that led and lives, and the one that leads now. After an outage of ZooKeeper all hear of it at once.
@@ -176,10 +187,8 @@ impl Supervisor {
         let leader = self.lead.named?;
         let former = self.record.leader.filter(|former| *former != leader)?;
         let is_new = self.lead.deposed != Some(former);
-        let stays =
-            self.table.get(former.0).is_some_and(|worker| worker.attempt == former.1 && worker.stays());
         let hears = self.lead.outage.is_some_and(Outage::is_to_blame);
-        (is_new && stays && !hears).then_some((former, leader))
+        (is_new && self.stays(former) && !hears).then_some((former, leader))
     }
 
     /// Has the living JobManagers watched.
