@@ -35,6 +35,8 @@ fuzz() {
 }
 
 need_tools
+# A test's host of its own.
+need ip "apt-get install -y iproute2  (or: dnf install iproute)"
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 
 if [ "${1:-}" = --fuzz ]; then

@@ -10,7 +10,7 @@ use std::{
 
 use kobel_kit::{
     Lab,
-    hadoop::{self, Cluster, Hadoop, Setup},
+    hadoop::{self, Cluster, Hadoop, Setup, Wire},
     http, wait,
 };
 
@@ -100,7 +100,10 @@ fn daemons_that_are_killed_or_paused_come_back() {
 fn a_kit_that_is_killed_leaves_nothing() {
     let Some(hadoop) = Hadoop::from_env() else { return };
     if let Some(dir) = env::var_os("KOBEL_TEST_HOLD") {
-        let cluster = Cluster::start_in(&hadoop, Setup::hdfs(), dir.into());
+        let far = Setup::hdfs().far_node();
+        let cluster = Cluster::start_in(&hadoop, far.clone().unwrap_or_else(Setup::hdfs), dir.into());
+        let wire = far.map(|_| cluster.wire().name()).unwrap_or_default();
+        fs::write(cluster.dir().join("wire"), wire).unwrap();
         fs::write(cluster.dir().join("serves"), "").unwrap();
         loop {
             std::thread::park();
@@ -120,12 +123,15 @@ fn a_kit_that_is_killed_leaves_nothing() {
         if dir.join("serves").exists() { Ok(()) } else { Err("not yet".into()) }
     });
     assert_eq!(members(&dir).len(), 2, "NameNode and DataNode");
+    let wire = fs::read_to_string(dir.join("wire")).unwrap();
+    assert!(wire.is_empty() || !Wire::is_gone(&wire), "{wire} is there");
     kit.kill().unwrap();
     kit.wait().unwrap();
     wait::until("all of it is gone", Duration::from_secs(15), || match members(&dir) {
         left if left.is_empty() && !dir.exists() => Ok(()),
         left => Err(format!("{left:?}")),
     });
+    assert!(wire.is_empty() || Wire::is_gone(&wire), "{wire} is left");
     lab.no_process_left();
 }
 

@@ -42,22 +42,25 @@ impl Flink {
         Flink { home, version }
     }
 
-    /// Without the variable a test is skipped on a developer's machine, and fails under CI: a test
-    /// that silently does not run is worse than none.
     fn from_env(name: &str) -> Option<Flink> {
         required(name).map(Flink::at)
     }
 }
 
+/// What this variable names. Without it a test is skipped on a developer's machine, and fails under CI: a test that
+/// silently does not run is worse than none.
 pub(crate) fn required(name: &str) -> Option<PathBuf> {
-    match env::var_os(name) {
-        Some(value) => Some(value.into()),
-        None if env::var_os("CI").is_some() => panic!("{name} is not set: run scripts/test.sh"),
-        None => {
-            eprintln!("skipped: {name} is not set; scripts/test.sh sets it");
-            None
-        }
+    let value = env::var_os(name).map(PathBuf::from);
+    if value.is_none() {
+        missing(name, "run scripts/test.sh, which sets it");
     }
+    value
+}
+
+/// Says of something without which a test is skipped that it is missing, and how that is mended.
+pub(crate) fn missing(what: &str, hint: &str) {
+    assert!(env::var_os("CI").is_none(), "{what} is missing: {hint}");
+    eprintln!("skipped: {what} is missing: {hint}");
 }
 
 /// Flink's own `flink-examples-streaming` jar that fits this Flink, from `KOBEL_TEST_JARS`.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Daemon, Hadoop, Hdfs, Setup, Yarn, daemon::Launch, network::Network, reaper::Reaper, sites::Sites,
+    Daemon, Hadoop, Hdfs, Setup, Wire, Yarn, daemon::Launch, network::Network, reaper::Reaper, sites::Sites,
 };
 use crate::{Flink, Lab, http, lab, wait};
 
@@ -21,7 +21,7 @@ pub struct Cluster {
     yarn: Option<Yarn>,
     zookeeper: Option<ZooKeeper>,
     reaper: Reaper,
-    _network: Network,
+    network: Network,
 }
 
 /// A running ZooKeeper server.
@@ -51,14 +51,20 @@ impl Cluster {
     /// The same in a directory of the caller's, which must be empty.
     #[track_caller]
     pub fn start_in(hadoop: &Hadoop, setup: Setup, dir: PathBuf) -> Cluster {
-        let network = Network::claim();
         let reaper = Reaper::new(&dir);
+        let network = match setup.far_node {
+            true => Network::with_far_host(node_host(setup.node_managers)),
+            false => Network::on_loopback(),
+        };
+        if let Some(wire) = network.wire() {
+            reaper.remove_wire(&wire.name());
+        }
         let plan = Plan::new(&dir, &network, hadoop, &setup);
         plan.sites.write(&dir.join("conf"));
         let hdfs = plan.hdfs();
         let yarn = (setup.node_managers > 0).then(|| plan.yarn(&setup));
         let zookeeper = setup.zookeeper.then(|| plan.zookeeper());
-        let cluster = Cluster { hdfs, yarn, zookeeper, reaper, setup, _network: network, dir };
+        let cluster = Cluster { hdfs, yarn, zookeeper, reaper, setup, network, dir };
         cluster.start_daemons();
         cluster.make_homes();
         cluster
@@ -94,6 +100,12 @@ impl Cluster {
     #[track_caller]
     pub fn zookeeper(&self) -> &ZooKeeper {
         self.zookeeper.as_ref().expect("a setup with ZooKeeper")
+    }
+
+    /// The wire to the last NodeManager. Fails when the setup has none.
+    #[track_caller]
+    pub fn wire(&self) -> &Wire {
+        self.network.wire().expect("a setup with a far node")
     }
 
     /// What it was started from.
@@ -185,10 +197,15 @@ fn manager_host(n: u8) -> u8 {
     if n == 1 { 2 } else { 3 + n }
 }
 
+/// The host of the nth NodeManager in the network.
+fn node_host(n: u8) -> u8 {
+    10 + n
+}
+
 impl Plan<'_> {
     fn new<'a>(dir: &'a Path, network: &'a Network, hadoop: &Hadoop, setup: &Setup) -> Plan<'a> {
         let mut sites = Sites::default();
-        sites.hdfs(dir, &network.host(1));
+        sites.hdfs(dir, &network.host(1), &network.caller());
         if setup.node_managers > 0 {
             sites.yarn(dir, &network.host(2), &hadoop.class_path());
         }
@@ -215,6 +232,7 @@ impl Plan<'_> {
             main,
             args: Vec::new(),
             host: self.network.host(host),
+            namespace: None,
             heap_mib,
             conf_dir: self.dir.join("conf"),
             class_path: self.class_path.clone(),
@@ -240,7 +258,7 @@ impl Plan<'_> {
         let mut managers = numbers.map(|n| self.resource_manager(n, &web, setup));
         let first = managers.next().expect("a ResourceManager");
         let others = managers.collect();
-        let node_managers = (1..=setup.node_managers).map(|n| self.node_manager(n)).collect();
+        let node_managers = (1..=setup.node_managers).map(|n| self.node_manager(n, setup)).collect();
         Yarn { resource_manager: first, other_resource_managers: others, node_managers, web }
     }
 
@@ -260,10 +278,13 @@ impl Plan<'_> {
     }
 
     /// The ResourceManager takes a killed node for a running one until it expires, so it is not asked.
-    fn node_manager(&self, n: u8) -> Daemon {
+    fn node_manager(&self, n: u8, setup: &Setup) -> Daemon {
         let name = format!("nodemanager-{n}");
         let class = "org.apache.hadoop.yarn.server.nodemanager.NodeManager";
-        let mut launch = self.launch(&name, 10 + n, class, 160);
+        let mut launch = self.launch(&name, node_host(n), class, 160);
+        if n == setup.node_managers {
+            launch.namespace = self.network.wire().map(Wire::name);
+        }
         let mut sites = self.sites.clone();
         sites.node(self.dir, &launch.dir(), &launch.host);
         launch.conf_dir = launch.dir().join("conf");

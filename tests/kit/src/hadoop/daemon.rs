@@ -33,6 +33,8 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<String>,
     /// The address it is at.
     pub(crate) host: String,
+    /// The network namespace it is in, if not in ours.
+    pub(crate) namespace: Option<String>,
     /// The JVM's maximum heap in MiB.
     pub(crate) heap_mib: u32,
     /// Its configuration directory, first on the class path.
@@ -193,12 +195,20 @@ impl Launch {
         file
     }
 
+    /// Java, on the daemon's host: there `ip` becomes it, so that it has the same process id.
+    fn java(&self) -> Command {
+        let Some(namespace) = &self.namespace else { return Command::new("java") };
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace, "java"]);
+        command
+    }
+
     /// One compiler and one collector thread start fastest, and are all that a small cluster needs.
     fn command(&self, args: &[String]) -> Command {
         let dir = self.dir();
         let temp = dir.join("tmp");
         fs::create_dir_all(&temp).expect("a directory");
-        let mut command = Command::new("java");
+        let mut command = self.java();
         command
             .arg(format!("-Xmx{}m", self.heap_mib))
             .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])

@@ -1,4 +1,4 @@
-//! Real Hadoop for the tests: HDFS, YARN and ZooKeeper as plain processes on a loopback network of their own.
+//! Real Hadoop for the tests: HDFS, YARN and ZooKeeper as plain processes on a network of their own.
 //!
 //! [`Hadoop`] is the jars, [`Setup`] what is wanted of them, [`Cluster`] what runs. A suite whose tests leave the
 //! daemons as they find them shares one cluster by [`shared`]; a test that kills them starts its own.
@@ -18,6 +18,7 @@ mod network;
 mod reaper;
 mod shared;
 mod sites;
+mod wire;
 mod yarn;
 
 use std::{path::PathBuf, time::Duration};
@@ -27,6 +28,7 @@ pub use daemon::Daemon;
 pub use hdfs::Hdfs;
 pub use shared::{Shared, shared};
 pub use sites::Site;
+pub use wire::Wire;
 pub use yarn::Yarn;
 
 /// Hadoop's jars, ZooKeeper's among them, all in one directory.
@@ -69,6 +71,7 @@ pub struct Setup {
     resource_managers: u8,
     node_managers: u8,
     zookeeper: bool,
+    far_node: bool,
     settings: Vec<(Site, String, String)>,
 }
 
@@ -100,6 +103,13 @@ impl Setup {
     pub fn zookeeper(mut self) -> Setup {
         self.zookeeper = true;
         self
+    }
+
+    /// The last NodeManager is on a host of its own, which [`Wire::cut`] cuts off from all others: [`Cluster::wire`].
+    /// `None` where this machine does not let us make one, which it says.
+    pub fn far_node(mut self) -> Option<Setup> {
+        self.far_node = true;
+        Wire::can_be_laid().then_some(self)
     }
 
     /// Containers outlive a NodeManager that is killed, and it finds them again. Off in Hadoop unless set.

@@ -44,9 +44,18 @@ impl Reaper {
 
     /// Keeps the directory when all is over.
     pub(crate) fn keep_scene(&self) {
+        self.say("keep");
+    }
+
+    /// Takes the wire of this name away, too.
+    pub(crate) fn remove_wire(&self, name: &str) {
+        self.say(&format!("wire {name}"));
+    }
+
+    fn say(&self, words: &str) {
         let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipe) = pipe.as_mut() {
-            let _ = pipe.write_all(b"keep\n");
+            let _ = writeln!(pipe, "{words}");
         }
     }
 

@@ -1,10 +1,13 @@
 # Ends every process of a cluster when the one who started it is gone, however it went: it holds the other
-# end of our stdin. Words on stdin: `keep` keeps the directory.
+# end of our stdin. Lines on stdin: `keep` keeps the directory, `wire NAME` takes that wire away (wire.rs).
 #   sh -c THIS reaper DIRECTORY MARKER
 trap '' INT TERM HUP
-keep=
-while read -r word; do
-    [ "$word" = keep ] && keep=1
+keep= wire=
+while read -r word name; do
+    case $word in
+    keep) keep=1 ;;
+    wire) wire=$name ;;
+    esac
 done
 
 # By the marker in their environment, or by where they stand: a container's child may clear its environment.
@@ -22,4 +25,5 @@ while pids=$(members "$1" "$2") && [ -n "$pids" ] && [ $round -lt 100 ]; do
     round=$((round + 1))
     sleep 0.05
 done
+[ -z "$wire" ] || { ip link del "$wire"; ip netns del "$wire"; }
 [ -n "$keep" ] || rm -rf "$1"

@@ -48,22 +48,22 @@ impl Sites {
 
     /// HDFS with one DataNode. `dir` is the cluster's.
     ///
-    /// A NameNode tells clients the address that a DataNode's calls come from (`DatanodeManager.registerDatanode`),
-    /// and every call over loopback comes from 127.0.0.1: so that is where it listens, at free ports.
-    pub(crate) fn hdfs(&mut self, dir: &Path, name_node: &str) {
+    /// A NameNode tells clients the address that a DataNode's calls come from (`DatanodeManager.registerDatanode`): so
+    /// that, `caller`, is where it listens, at free ports.
+    pub(crate) fn hdfs(&mut self, dir: &Path, name_node: &str, caller: &str) {
         self.set(Site::Core, "fs.defaultFS", format!("hdfs://{name_node}:8020"));
         self.set(Site::Core, "hadoop.tmp.dir", dir.join("tmp").display());
         self.set(Site::Hdfs, "dfs.namenode.name.dir", dir.join("namenode/name").display());
         self.set(Site::Hdfs, "dfs.namenode.http-address", format!("{name_node}:9870"));
         self.set(Site::Hdfs, "dfs.datanode.data.dir", dir.join("datanode/data").display());
-        self.set(Site::Hdfs, "dfs.datanode.hostname", "127.0.0.1");
+        self.set(Site::Hdfs, "dfs.datanode.hostname", caller);
         for key in ["address", "ipc.address", "http.address"] {
-            self.set(Site::Hdfs, &format!("dfs.datanode.{key}"), "127.0.0.1:0");
+            self.set(Site::Hdfs, &format!("dfs.datanode.{key}"), format!("{caller}:0"));
         }
         let small = [
             ("dfs.replication", "1"),
             ("dfs.namenode.safemode.extension", "0"),
-            // Loopback addresses have no names, and a machine's disk may be nearly full.
+            // The addresses have no names, and a machine's disk may be nearly full.
             ("dfs.namenode.datanode.registration.ip-hostname-check", "false"),
             ("dfs.namenode.resource.du.reserved", "0"),
             // A DataNode is missed, and comes back, within seconds.
