@@ -1,8 +1,10 @@
 //! What several of the suites in `suites/` need; they are this package's tests.
 
 mod endless;
+mod history;
 
 pub use endless::{Endless, SOON, submit_endless};
+pub use history::{History, Reign};
 use kobel_hadoop_rpc::yarn::{ApplicationId, Launch, LogCollection, Master, Resource, Submission};
 
 /// An application of one container, which runs this command in the default queue, and once.

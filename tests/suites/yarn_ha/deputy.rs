@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -12,38 +11,33 @@ use kobel_kit::{Flink, hadoop::Daemon, http, wait};
 use kobel_tests::Endless;
 use serde_json::Value;
 
-use super::{SOON, Session, cluster, standbys::znodes};
+use super::{SOON, Session, cluster, signal_to as signal, standbys::znodes};
 
 /// ZooKeeper's sessions last so long, and a master may be silent for [`SILENCE`] then.
 const SESSION: &str = "high-availability.zookeeper.client.session-timeout=4 s";
 const SILENCE: Duration = Duration::from_secs(10);
 
-fn signal(name: &str, pid: i32) {
-    let sent = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status();
-    assert!(sent.expect("kill").success(), "kill -{name} {pid}");
-}
-
-fn lives(pid: i32) -> bool {
+pub(super) fn lives(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
 impl Session<'_> {
-    fn master(&self) -> i32 {
+    pub(super) fn master(&self) -> i32 {
         let all = self.processes("./kobel am");
         assert_eq!(all.len(), 1, "{all:?}");
         all[0]
     }
 
     /// The daemon of the node that this process runs on.
-    fn node_of(&self, pid: i32) -> &Daemon {
+    pub(super) fn node_of(&self, pid: i32) -> &Daemon {
         let dir = fs::read_link(format!("/proc/{pid}/cwd")).expect("a container");
         let mut nodes = self.cluster.yarn().node_managers.iter();
         nodes.find(|node| dir.starts_with(node.dir())).expect("a node")
     }
 
     /// Where the leader's REST API is, as ZooKeeper has it: a master that is frozen forwards nothing.
-    fn leader(&self) -> Option<String> {
+    pub(super) fn leader(&self) -> Option<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ask = async {
             let quorum = Quorum::parse(&self.cluster.zookeeper().address).expect("a quorum");
@@ -60,7 +54,7 @@ impl Session<'_> {
 
     /// Asks the leader itself, until the job runs there and has completed a checkpoint above this one.
     #[track_caller]
-    fn runs_at(&self, leader: &str, checkpoint: u64) {
+    pub(super) fn runs_at(&self, leader: &str, checkpoint: u64) {
         let get = |path: &str| -> Result<Value, String> {
             let reply = http::get(&format!("{leader}/jobs/{}{path}", self.job))?;
             serde_json::from_str(&reply.body).map_err(|error| format!("{error}: {}", reply.body))
@@ -76,7 +70,7 @@ impl Session<'_> {
 
     /// Waits until a deputy tells that it had this attempt failed.
     #[track_caller]
-    fn failed_by_deputy(&self, attempt: u32) {
+    pub(super) fn failed_by_deputy(&self, attempt: u32) {
         let line = format!("YARN starts another attempt={}_{attempt:06}", self.attempts());
         wait::until("a deputy acts", SOON, || {
             let told = self.deputies();
@@ -98,7 +92,7 @@ impl Session<'_> {
 
     /// Waits until YARN counts one container of each: the master, the standby, two TaskManagers.
     #[track_caller]
-    fn no_container_is_lost(&self) {
+    pub(super) fn no_container_is_lost(&self) {
         let path = format!("/apps/{}", self.application);
         wait::until("YARN has let the old master's container go", SOON, || {
             match self.cluster.yarn().get(&path)?["app"]["runningContainers"].as_u64() {
@@ -109,7 +103,7 @@ impl Session<'_> {
     }
 
     /// The processes that nothing here may touch: the standby that leads and every TaskManager.
-    fn kept(&self) -> Vec<i32> {
+    pub(super) fn kept(&self) -> Vec<i32> {
         let mut kept = self.processes("TaskManagerRunner");
         kept.push(self.job_manager("jm-1"));
         kept

@@ -1,6 +1,7 @@
 //! High availability on YARN: masters are killed, and jobs and TaskManagers go on.
 
 mod deputy;
+mod partition;
 mod standbys;
 
 use std::{
@@ -25,9 +26,13 @@ fn setup() -> Setup {
 
 /// The cluster, for one test at a time: each counts the processes of its containers.
 fn cluster() -> Option<(Shared, MutexGuard<'static, ()>)> {
-    static ONE: Mutex<()> = Mutex::new(());
-    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let one = one_at_a_time();
     Some((hadoop::shared(setup)?, one))
+}
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A session by the name `ha` with a job that makes checkpoints.
@@ -50,12 +55,21 @@ impl Endless for Session<'_> {
 
 impl<'a> Session<'a> {
     fn start(cluster: &'a Cluster, flink: &Flink, more: &[&str]) -> Self {
-        let lab = cluster.lab(USER, "yarn-ha", flink);
-        let mut session = Self { cluster, application: String::new(), job: String::new(), lab };
-        session.start_cluster(more);
-        session.job = submit_endless(&session.lab, flink);
-        session.running_since(0);
+        let mut session = Self::new(cluster, flink);
+        session.start_cluster(&[&["--tm", "2"], more].concat());
+        session.submit(flink);
         session
+    }
+
+    /// One that is not there yet.
+    fn new(cluster: &'a Cluster, flink: &Flink) -> Self {
+        let lab = cluster.lab(USER, "yarn-ha", flink);
+        Self { cluster, application: String::new(), job: String::new(), lab }
+    }
+
+    fn submit(&mut self, flink: &Flink) {
+        self.job = submit_endless(&self.lab, flink);
+        self.running_since(0);
     }
 
     /// Starts the cluster, for the first time or once more.
@@ -65,7 +79,7 @@ impl<'a> Session<'a> {
         let checkpoints = format!("state.checkpoints.dir={}{home}/checkpoints", hdfs.uri());
         let zookeeper = &self.cluster.zookeeper().address;
         let mut args = vec!["start", "ha", "--on", "yarn", "--zookeeper", zookeeper];
-        args.extend(["--tm", "2", "--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"]);
+        args.extend(["--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"]);
         args.extend(["-D", &storage, "-D", &checkpoints, "-D", "execution.checkpointing.interval=200 ms"]);
         args.extend(more);
         self.lab.kobel(&args).ok();
@@ -80,13 +94,17 @@ impl<'a> Session<'a> {
     }
 
     fn processes(&self, word: &str) -> Vec<i32> {
-        let started =
-            |line: &str| line.contains(word) && !(line.contains("bash") || line.contains("--leash"));
-        let of_it = |(pid, line): (i32, String)| started(&line).then_some(pid);
-        let mut pids: Vec<i32> = self.cluster.containers().into_iter().filter_map(of_it).collect();
-        pids.sort_unstable();
-        pids
+        processes(self.cluster, word)
     }
+}
+
+/// The processes of all containers that have this word in their command lines, but for those that only start others.
+fn processes(cluster: &Cluster, word: &str) -> Vec<i32> {
+    let started = |line: &str| line.contains(word) && !(line.contains("bash") || line.contains("--leash"));
+    let of_it = |(pid, line): (i32, String)| started(&line).then_some(pid);
+    let mut pids: Vec<i32> = cluster.containers().into_iter().filter_map(of_it).collect();
+    pids.sort_unstable();
+    pids
 }
 
 fn kill_9(pid: i32) {
@@ -136,9 +154,12 @@ fn a_cluster_whose_masters_are_used_up_has_failed_and_the_next_one_recovers_its_
     let (Some(flink), Some((cluster, _one))) = (Flink::v1(), cluster()) else { return };
     // What a cluster with an id of its own leaves is nobody else's.
     let storage = format!("high-availability.storageDir=hdfs:///user/{USER}/row-5");
-    let own = ["-z", "kept", "-D", "high-availability.zookeeper.path.root=/row-5", "-D", &storage];
+    let own =
+        ["--tm", "2", "-z", "kept", "-D", "high-availability.zookeeper.path.root=/row-5", "-D", &storage];
     let once = [&own[..], &["-D", "yarn.application-attempts=1"]].concat();
-    let mut session = Session::start(&cluster, &flink, &once);
+    let mut session = Session::new(&cluster, &flink);
+    session.start_cluster(&once);
+    session.submit(&flink);
     let checkpoint = session.checkpoint().unwrap();
     kill_9(session.processes("./kobel am")[0]);
     let since = Instant::now();

@@ -70,7 +70,7 @@ impl Session<'_> {
 
     /// Has the first JobManager, which leads, replaced, so that the other one leads.
     #[track_caller]
-    fn restart_first(&self) {
+    pub(super) fn restart_first(&self) {
         self.both_stand();
         self.lab.kobel(&["restart", "ha", "jm", "0"]).ok();
         self.led_by("jm-1");
