@@ -61,7 +61,7 @@ impl Cluster {
         }
         let plan = Plan::new(&dir, &network, hadoop, &setup);
         plan.sites.write(&dir.join("conf"));
-        let hdfs = plan.hdfs();
+        let hdfs = plan.hdfs(&setup);
         let yarn = (setup.node_managers > 0).then(|| plan.yarn(&setup));
         let zookeeper = setup.zookeeper.then(|| plan.zookeeper());
         let cluster = Cluster { hdfs, yarn, zookeeper, reaper, setup, network, dir };
@@ -74,12 +74,17 @@ impl Cluster {
     #[track_caller]
     fn start_daemons(&self) {
         let daemons = self.daemons();
-        let (name_node, others) = daemons.split_first().expect("HDFS");
+        let (name_nodes, others) = daemons.split_at(self.hdfs.name_nodes().count());
         for daemon in others {
             daemon.start();
         }
-        name_node.run(&["-format", "-nonInteractive"]);
-        name_node.start();
+        self.hdfs.format();
+        for name_node in name_nodes {
+            name_node.start();
+        }
+        if name_nodes.len() > 1 {
+            self.hdfs.activate();
+        }
         for daemon in self.daemons() {
             daemon.wait_ready();
         }
@@ -138,7 +143,7 @@ impl Cluster {
     pub fn daemons(&self) -> Vec<&Daemon> {
         let yarn = self.yarn.iter().flat_map(|yarn| yarn.resource_managers().chain(&yarn.node_managers));
         let zookeeper = self.zookeeper.iter().map(|z| &z.daemon);
-        [&self.hdfs.name_node, &self.hdfs.data_node].into_iter().chain(yarn).chain(zookeeper).collect()
+        self.hdfs.name_nodes().chain([&self.hdfs.data_node]).chain(yarn).chain(zookeeper).collect()
     }
 
     /// The processes of its containers: all of the cluster's but the daemons, with their command lines.
@@ -192,6 +197,11 @@ impl Drop for Cluster {
 /// The host of ZooKeeper in the network.
 const ZOOKEEPER: u8 = 3;
 
+/// The host of the nth NameNode in the network.
+fn name_node_host(n: u8) -> u8 {
+    if n == 1 { 1 } else { 100 + n }
+}
+
 /// The host of the nth ResourceManager in the network.
 fn manager_host(n: u8) -> u8 {
     if n == 1 { 2 } else { 3 + n }
@@ -206,6 +216,10 @@ impl Plan<'_> {
     fn new<'a>(dir: &'a Path, network: &'a Network, hadoop: &Hadoop, setup: &Setup) -> Plan<'a> {
         let mut sites = Sites::default();
         sites.hdfs(dir, &network.host(1), &network.caller());
+        if setup.name_nodes > 1 {
+            let hosts: Vec<_> = (1..=setup.name_nodes).map(|n| network.host(name_node_host(n))).collect();
+            sites.name_nodes(dir, &hosts);
+        }
         if setup.node_managers > 0 {
             sites.yarn(dir, &network.host(2), &hadoop.class_path());
         }
@@ -240,15 +254,29 @@ impl Plan<'_> {
         }
     }
 
-    fn hdfs(&self) -> Hdfs {
-        let host = self.network.host(1);
-        let web = format!("http://{host}:9870");
-        let name_node = self.launch("namenode", 1, "org.apache.hadoop.hdfs.server.namenode.NameNode", 192);
+    fn hdfs(&self, setup: &Setup) -> Hdfs {
+        let numbers = 1..=setup.name_nodes;
+        let hosts: Vec<String> = numbers.clone().map(|n| self.network.host(name_node_host(n))).collect();
+        let name_nodes = numbers.map(|n| self.name_node(n, setup)).collect();
         let data_node = self.launch("datanode", 1, "org.apache.hadoop.hdfs.server.datanode.DataNode", 128);
-        let probe = web.clone();
-        let name_node = Daemon::new(name_node, move |_| Hdfs::serves(&web));
-        let data_node = Daemon::new(data_node, move |_| Hdfs::serves(&probe));
-        Hdfs::new(name_node, data_node, host)
+        let all = hosts.clone();
+        let data_node = Daemon::new(data_node, move |_| Hdfs::one_serves(&all));
+        let admin = self.launch("haadmin", 1, "org.apache.hadoop.hdfs.tools.DFSHAAdmin", 64);
+        Hdfs::new(name_nodes, hosts, data_node, admin)
+    }
+
+    fn name_node(&self, n: u8, setup: &Setup) -> Daemon {
+        let class = "org.apache.hadoop.hdfs.server.namenode.NameNode";
+        let name = if n == 1 { "namenode".to_string() } else { format!("namenode-{n}") };
+        let mut launch = self.launch(&name, name_node_host(n), class, 192);
+        if setup.name_nodes > 1 {
+            let mut sites = self.sites.clone();
+            sites.name_node(n, &launch.dir());
+            launch.conf_dir = launch.dir().join("conf");
+            sites.write(&launch.conf_dir);
+        }
+        let host = launch.host.clone();
+        Daemon::new(launch, move |_| Hdfs::serves(&host))
     }
 
     fn yarn(&self, setup: &Setup) -> Yarn {

@@ -71,10 +71,9 @@ impl Daemon {
     }
 
     /// Runs its class with other arguments to the end, as `NameNode -format` is.
+    #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) {
-        let args: Vec<String> = args.iter().map(|arg| arg.to_string()).collect();
-        let out = self.launch.command(&args).output().expect("java");
-        assert!(out.status.success(), "{self:?} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        self.launch.run(args);
     }
 
     /// Waits until it serves. A daemon that exits meanwhile fails at once, with the end of its log.
@@ -175,6 +174,14 @@ impl Launch {
 
     fn log(&self) -> PathBuf {
         self.dir().join("daemon.log")
+    }
+
+    /// Runs the class with these arguments to the end, which must be a good one.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) {
+        let args: Vec<String> = args.iter().map(|arg| arg.to_string()).collect();
+        let out = self.command(&args).output().expect("java");
+        assert!(out.status.success(), "{} {args:?}: {}", self.name, String::from_utf8_lossy(&out.stderr));
     }
 
     fn spawn(&self) -> Child {

@@ -1,38 +1,96 @@
 //! What tests do to HDFS themselves, over WebHDFS.
 
-use std::{net::TcpStream, process::Command};
+use std::{net::TcpStream, process::Command, time::Duration};
 
 use serde_json::Value;
 
-use super::Daemon;
-use crate::http;
+use super::{
+    Daemon,
+    daemon::Launch,
+    sites::{NAMESERVICE, name_node_id},
+};
+use crate::{http, wait};
 
 /// A running HDFS: NameNode and DataNode.
 pub struct Hdfs {
-    /// The NameNode.
+    /// The NameNode; of several, the first.
     pub name_node: Daemon,
+    /// The NameNodes after the first.
+    pub other_name_nodes: Vec<Daemon>,
     /// The DataNode.
     pub data_node: Daemon,
     /// Its superuser: whoever started the NameNode.
     pub superuser: String,
-    host: String,
+    /// The address of each NameNode.
+    hosts: Vec<String>,
+    /// Tells NameNodes which one is active.
+    admin: Launch,
 }
 
 impl Hdfs {
-    pub(crate) fn new(name_node: Daemon, data_node: Daemon, host: String) -> Hdfs {
+    pub(crate) fn new(name_nodes: Vec<Daemon>, hosts: Vec<String>, data_node: Daemon, admin: Launch) -> Hdfs {
         let id = Command::new("id").arg("-un").output().expect("id");
         let superuser = String::from_utf8_lossy(&id.stdout).trim().to_string();
-        Hdfs { name_node, data_node, superuser, host }
+        let mut name_nodes = name_nodes.into_iter();
+        let name_node = name_nodes.next().expect("a NameNode");
+        let other_name_nodes = name_nodes.collect();
+        Hdfs { name_node, other_name_nodes, data_node, superuser, hosts, admin }
     }
 
-    /// Its root, `hdfs://HOST:PORT`.
+    /// Its root: `hdfs://HOST:PORT`, or the name of its nameservice where it has several NameNodes.
     pub fn uri(&self) -> String {
-        format!("hdfs://{}:8020", self.host)
+        match &self.hosts[..] {
+            [host] => format!("hdfs://{host}:8020"),
+            _ => format!("hdfs://{NAMESERVICE}"),
+        }
     }
 
-    /// The NameNode's web address.
+    /// The web address of the NameNode that is active. Where none is, of the first.
     pub fn web(&self) -> String {
-        format!("http://{}:9870", self.host)
+        web(&self.hosts[self.active_index().unwrap_or(0)])
+    }
+
+    /// Every NameNode.
+    pub fn name_nodes(&self) -> impl Iterator<Item = &Daemon> {
+        [&self.name_node].into_iter().chain(&self.other_name_nodes)
+    }
+
+    /// The NameNode that is active, if one is.
+    pub fn active(&self) -> Option<&Daemon> {
+        self.name_nodes().nth(self.active_index()?)
+    }
+
+    fn active_index(&self) -> Option<usize> {
+        match &self.hosts[..] {
+            [_] => Some(0),
+            several => several.iter().position(|host| is_active(host)),
+        }
+    }
+
+    /// Has one of several NameNodes become active, the first that runs, and returns when it is. None may be: both
+    /// would write then, since nothing keeps a NameNode here from what it wrote before.
+    #[track_caller]
+    pub fn activate(&self) {
+        assert!(self.active_index().is_none(), "{:?} is active already", self.active());
+        let index = self.name_nodes().position(|daemon| daemon.running().is_some());
+        let index = index.expect("a NameNode that runs");
+        let rpc = format!("{}:8020", self.hosts[index]);
+        wait::until("it takes calls", Duration::from_secs(180), || {
+            TcpStream::connect(&rpc).map(drop).map_err(|error| error.to_string())
+        });
+        // By force: a dead one cannot say that it is not active.
+        self.admin.run(&["-transitionToActive", "--forceactive", &name_node_id(index + 1)]);
+    }
+
+    /// Makes the NameNode's storage. Several begin with the same.
+    #[track_caller]
+    pub(crate) fn format(&self) {
+        self.name_node.run(&["-format", "-nonInteractive"]);
+        for other in &self.other_name_nodes {
+            let storage = self.name_node.dir().join("name");
+            let copied = Command::new("cp").arg("-R").arg(storage).arg(other.dir()).status();
+            assert!(copied.expect("cp").success(), "no storage for {other:?}");
+        }
     }
 
     /// Writes a file as a user, with its parents. An existing one is replaced.
@@ -95,12 +153,10 @@ impl Hdfs {
         json(path, &reply)["FileStatuses"]["FileStatus"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Whether the NameNode is out of safe mode and its DataNode takes connections: a killed one is listed
-    /// as alive, at its old port, for some seconds more.
-    pub(crate) fn serves(web: &str) -> Result<(), String> {
-        let parse = |text: &str| serde_json::from_str::<Value>(text).map_err(|e| format!("{e}: {text}"));
-        let reply = http::get(&format!("{web}/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo"))?;
-        let info = parse(&reply.body)?["beans"].get(0).cloned().unwrap_or_default();
+    /// Whether the NameNode at this address is out of safe mode and its DataNode takes connections: a killed one is
+    /// listed as alive, at its old port, for some seconds more. This is so of a standby, too.
+    pub(crate) fn serves(host: &str) -> Result<(), String> {
+        let info = bean(host, "NameNodeInfo")?;
         if info["Safemode"] != "" {
             return Err(format!("safe mode: {}", info["Safemode"]));
         }
@@ -108,6 +164,11 @@ impl Hdfs {
         let node = nodes.as_object().and_then(|all| all.values().next()).ok_or("no DataNode yet")?;
         let address = node["xferaddr"].as_str().ok_or("no address of the DataNode")?;
         TcpStream::connect(address).map(drop).map_err(|e| format!("DataNode at {address}: {e}"))
+    }
+
+    /// Whether this is so of one of them.
+    pub(crate) fn one_serves(hosts: &[String]) -> Result<(), String> {
+        hosts.iter().map(|host| Hdfs::serves(host)).fold(Err("no NameNode".into()), Result::or)
     }
 
     /// The DataNode's address for a read or write: WebHDFS redirects, and says where in its body when told to.
@@ -128,6 +189,24 @@ impl Hdfs {
         let url = format!("{}/webhdfs/v1{path}?{query}", self.web());
         http::request(method, &url, &[]).expect("the NameNode answers")
     }
+}
+
+fn web(host: &str) -> String {
+    format!("http://{host}:9870")
+}
+
+fn is_active(host: &str) -> bool {
+    bean(host, "NameNodeStatus").is_ok_and(|status| status["State"] == "active")
+}
+
+/// One of the beans that a NameNode tells of itself in.
+fn bean(host: &str, name: &str) -> Result<Value, String> {
+    let reply = http::get(&format!("{}/jmx?qry=Hadoop:service=NameNode,name={name}", web(host)))?;
+    Ok(parse(&reply.body)?["beans"].get(0).cloned().unwrap_or_default())
+}
+
+fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("{error}: {text}"))
 }
 
 #[track_caller]

@@ -68,6 +68,7 @@ impl Hadoop {
 /// What a cluster consists of, and how it is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Setup {
+    name_nodes: u8,
     resource_managers: u8,
     node_managers: u8,
     zookeeper: bool,
@@ -78,17 +79,24 @@ pub struct Setup {
 impl Setup {
     /// NameNode and DataNode.
     pub fn hdfs() -> Setup {
-        Setup::default()
+        Setup { name_nodes: 1, ..Setup::default() }
     }
 
     /// HDFS, a ResourceManager and two NodeManagers, each with 8 GB and 8 vcores to give.
     pub fn yarn() -> Setup {
-        Setup { resource_managers: 1, node_managers: 2, ..Setup::default() }
+        Setup { resource_managers: 1, node_managers: 2, ..Setup::hdfs() }
     }
 
     /// Another number of NodeManagers.
     pub fn node_managers(mut self, count: u8) -> Setup {
         self.node_managers = count;
+        self
+    }
+
+    /// Several NameNodes of one nameservice, `nn1` and so on. The first is active; another one only when it is made
+    /// so by [`Hdfs::activate`].
+    pub fn name_nodes(mut self, count: u8) -> Setup {
+        self.name_nodes = count;
         self
     }
 

@@ -31,6 +31,9 @@ impl Site {
     }
 }
 
+/// The name of HDFS where it has several NameNodes.
+pub(crate) const NAMESERVICE: &str = "kit";
+
 /// All settings of one daemon, or of the clients.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sites(BTreeMap<(Site, String), String>);
@@ -72,6 +75,33 @@ impl Sites {
             ("dfs.datanode.scan.period.hours", "-1"),
         ];
         self.all(Site::Hdfs, &small);
+    }
+
+    /// NameNodes at these addresses serve one nameservice. The active one writes its edits where all others read them.
+    pub(crate) fn name_nodes(&mut self, dir: &Path, hosts: &[String]) {
+        self.0.remove(&(Site::Hdfs, "dfs.namenode.http-address".to_string()));
+        self.set(Site::Core, "fs.defaultFS", format!("hdfs://{NAMESERVICE}"));
+        self.set(Site::Hdfs, "dfs.nameservices", NAMESERVICE);
+        let ids: Vec<String> = (1..=hosts.len()).map(name_node_id).collect();
+        for (id, host) in ids.iter().zip(hosts) {
+            for (key, port) in [("rpc-address", 8020), ("http-address", 9870)] {
+                let key = format!("dfs.namenode.{key}.{NAMESERVICE}.{id}");
+                self.set(Site::Hdfs, &key, format!("{host}:{port}"));
+            }
+        }
+        self.set(Site::Hdfs, &format!("dfs.ha.namenodes.{NAMESERVICE}"), ids.join(","));
+        let edits = format!("file://{}", dir.join("edits").display());
+        self.set(Site::Hdfs, "dfs.namenode.shared.edits.dir", edits);
+        // Up to two minutes otherwise; until then a standby misses blocks that are gone, and stays in safe mode.
+        self.all(Site::Hdfs, &[("dfs.ha.log-roll.period", "1"), ("dfs.ha.tail-edits.period", "1")]);
+        let provider = "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider";
+        self.set(Site::Hdfs, &format!("dfs.client.failover.proxy.provider.{NAMESERVICE}"), provider);
+    }
+
+    /// What makes one of them of these settings, with a directory of its own.
+    pub(crate) fn name_node(&mut self, number: u8, dir: &Path) {
+        self.set(Site::Hdfs, "dfs.ha.namenode.id", name_node_id(number.into()));
+        self.set(Site::Hdfs, "dfs.namenode.name.dir", dir.join("name").display());
     }
 
     /// What ResourceManager, NodeManagers and clients share. `class_path` is where Hadoop's jars lie.
@@ -171,4 +201,9 @@ impl Sites {
             fs::write(dir.join(site.file()), text + "</configuration>\n").expect("a file");
         }
     }
+}
+
+/// What the settings call the nth NameNode of several.
+pub(crate) fn name_node_id(number: usize) -> String {
+    format!("nn{number}")
 }
