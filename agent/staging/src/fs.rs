@@ -33,6 +33,11 @@ pub trait FileSystem: std::fmt::Debug + Send + Sync {
     /// The user that it sees in us.
     fn user(&self) -> &str;
 
+    /// Whether somebody else may answer a moment after nobody did: a NameNode that takes another one's place.
+    fn fails_over(&self) -> bool {
+        false
+    }
+
     /// The URL of a path, as YARN and Flink take it.
     fn url(&self, path: &str) -> String;
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use kobel_plan::ClusterName;
@@ -208,14 +209,13 @@ impl Staging {
             }
         }
         let dir = self.prepare(LEASES, CLOSED).await?;
-        Ok(self.touch(&format!("{dir}/{name}")).await?)
+        self.touch(&format!("{dir}/{name}")).await
     }
 
-    async fn touch(&self, path: &str) -> Result<(), FsError> {
-        match self.fs.create(path, SECRET).await {
-            Ok(file) => file.close().await,
-            Err(FsError { cause: Cause::Exists, .. }) => Ok(()),
-            Err(error) => Err(error),
+    async fn touch(&self, path: &str) -> Result<(), StagingError> {
+        match transfer::send(&*self.fs, path, SECRET, &Source::Bytes(Bytes::new()), &|_| ()).await {
+            Err(StagingError::Fs(FsError { cause: Cause::Exists, .. })) => Ok(()),
+            sent => sent.map(drop),
         }
     }
 

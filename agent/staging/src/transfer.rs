@@ -1,8 +1,12 @@
 //! Sends a content to a file: read and hashed on one thread while the pieces before it are on their way.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
+use kobel_conf::chain;
 use sha2::Digest as _;
 use tokio::sync::mpsc;
 
@@ -20,8 +24,39 @@ pub(crate) struct Sent {
     pub(crate) size: u64,
 }
 
-/// Makes the file with this content. On failure something may be left of it.
+/// Makes the file with this content. On failure something may be left of it. Where another server may take over
+/// what one did not answer, it is made once more: nobody knows what the first one did last.
 pub(crate) async fn send(
+    fs: &dyn FileSystem,
+    path: &str,
+    mode: u32,
+    source: &Source,
+    progress: Progress<'_>,
+) -> Result<Sent, StagingError> {
+    let told = AtomicU64::new(0);
+    let count = |more| {
+        told.fetch_add(more, Ordering::Relaxed);
+        progress(more);
+    };
+    match send_once(fs, path, mode, source, &count).await {
+        Err(error) if fs.fails_over() && error.is_outage() => {
+            tracing::warn!(path, error = chain(&error), "an upload begins again");
+            if fs.remove(path).await.is_err() {
+                return Err(error);
+            }
+            let (told, sent) = (told.into_inner(), AtomicU64::new(0));
+            // What was told is not told again.
+            let count = |more| {
+                let sent = sent.fetch_add(more, Ordering::Relaxed) + more;
+                progress(sent.saturating_sub(told).min(more));
+            };
+            send_once(fs, path, mode, source, &count).await
+        }
+        done => done,
+    }
+}
+
+async fn send_once(
     fs: &dyn FileSystem,
     path: &str,
     mode: u32,

@@ -9,7 +9,7 @@ use kobel_staging::{Cause, FsError, Rules, StagingError, What};
 use super::*;
 
 /// What lies in a user's store of contents, by name.
-fn blobs(kit: &KitHdfs, user: &str) -> Vec<String> {
+pub(super) fn blobs(kit: &KitHdfs, user: &str) -> Vec<String> {
     let path = format!("/user/{user}/.kobel/blobs");
     kit.list(&path).iter().map(|status| status["pathSuffix"].as_str().unwrap().to_string()).collect()
 }

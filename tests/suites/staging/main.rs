@@ -2,6 +2,7 @@
 //! hang, die or refuse.
 
 mod faults;
+mod name_nodes;
 mod users;
 
 use std::{

@@ -101,7 +101,8 @@ impl Hdfs {
         result
     }
 
-    /// A call that may be made twice: made again at the next NameNode when one does not answer.
+    /// A call that may be made twice: made again at the next NameNode when one does not answer, or dies while it
+    /// should.
     async fn ask<T: Send + 'static>(
         &self,
         attempt: Attempt,
@@ -112,7 +113,7 @@ impl Hdfs {
         let limit = self.inner.deadlines.call / name_nodes;
         for _ in 1..name_nodes {
             match self.call(attempt, path, limit, &call).await {
-                Err(FsError { cause: Cause::TimedOut(_), .. }) => {
+                Err(FsError { cause: Cause::TimedOut(_) | Cause::Unreachable(_), .. }) => {
                     tracing::debug!(path, "a namenode does not answer, asking the next");
                 }
                 settled => return settled,
@@ -126,6 +127,10 @@ impl Hdfs {
 impl FileSystem for Hdfs {
     fn user(&self) -> &str {
         &self.inner.user
+    }
+
+    fn fails_over(&self) -> bool {
+        self.inner.connections.name_nodes() > 1
     }
 
     fn url(&self, path: &str) -> String {
@@ -192,12 +197,18 @@ impl FileSystem for Hdfs {
     }
 
     async fn rename(&self, from: &str, to: &str) -> Result<(), FsError> {
-        let (source, target) = (from.to_string(), to.to_string());
         let limit = self.inner.deadlines.call;
-        let renamed = self.call(Attempt::Rename, from, limit, |client| {
+        let rename = |client: Client| -> Work<()> {
+            let (source, target) = (from.to_string(), to.to_string());
             Box::pin(async move { client.rename(&source, &target, false).await })
-        });
-        renamed.await
+        };
+        match self.call(Attempt::Rename, from, limit, rename).await {
+            Err(error) if self.fails_over() && error.passing() => {
+                // If it was done all the same, there is nothing to rename any more.
+                absent_as_none(self.call(Attempt::Rename, from, limit, rename).await).map(drop)
+            }
+            settled => settled,
+        }
     }
 
     async fn remove(&self, path: &str) -> Result<(), FsError> {

@@ -1,6 +1,6 @@
 //! Every call of a submit fails once, in each way; the next submit succeeds, and gc finds what is left.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kobel_staging::Attempt;
 
@@ -55,6 +55,32 @@ async fn wherever_a_submit_is_cut_the_next_succeeds_and_nothing_is_left_that_gc_
             }
             assert_eq!(files(&memory), Vec::<String>::new(), "{fault:?} at {call}");
         }
+    }
+}
+
+#[tokio::test]
+async fn where_another_server_may_take_over_an_upload_that_is_cut_begins_again() {
+    let blob = blob(1);
+    for fault in [Fault::Refused, Fault::ReplyLost] {
+        let mut again = 0;
+        for call in 0.. {
+            let memory = Memory::with_homes(&["ann"]);
+            let store = store(memory.as_user("ann"));
+            memory.fail_over();
+            memory.fail_at(call, fault);
+            let sent = AtomicU64::new(0);
+            let count = |more| drop(sent.fetch_add(more, Ordering::Relaxed));
+            let done = store.ensure(&blob, &app(1), &count).await;
+            let Some(met) = memory.heal() else { break };
+            // What is asked is asked again by the file system itself.
+            if let Attempt::Create | Attempt::Write | Attempt::Close = met {
+                again += 1;
+                assert_eq!(done.unwrap_or_else(|e| panic!("{met} at {call}: {e}")).size, blob.size);
+                assert_eq!(sent.into_inner(), blob.size, "nothing is told twice");
+                assert_eq!(memory.below(&format!("{BASE}/blobs")).len(), 1);
+            }
+        }
+        assert!(again >= 5, "the lease and the content: {again}");
     }
 }
 

@@ -27,6 +27,7 @@ struct State {
     clock: u64,
     calls: usize,
     fault: Option<(usize, Fault)>,
+    fails_over: bool,
     /// What the fault met.
     met: Option<Attempt>,
 }
@@ -70,6 +71,11 @@ impl Memory {
         let mut state = self.lock();
         state.fault = None;
         state.met
+    }
+
+    /// From now on it is as if there were a second server.
+    pub(crate) fn fail_over(&self) {
+        self.lock().fails_over = true;
     }
 
     /// Lets time pass.
@@ -142,6 +148,10 @@ impl State {
 impl FileSystem for Memory {
     fn user(&self) -> &str {
         &self.user
+    }
+
+    fn fails_over(&self) -> bool {
+        self.lock().fails_over
     }
 
     fn url(&self, path: &str) -> String {
