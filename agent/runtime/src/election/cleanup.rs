@@ -12,8 +12,11 @@ use tokio::time::sleep;
 
 use super::{AGAIN, Election, Storage, storage::remove_empty};
 
-/// How long a JobManager that had to be killed may be seen in its election: until it is fenced, or its session ends.
-const LINGERING: Duration = Duration::from_secs(10);
+/// A JobManager that had to be killed is seen in its election until it is fenced, or its session ends: this much later
+/// than its timeout, for ZooKeeper looks for such sessions once in a tick, which is 2 s unless it is set.
+const LATE: Duration = Duration::from_secs(4);
+/// Nobody who stops a cluster waits longer for that.
+const LINGERING: Duration = Duration::from_secs(30);
 
 /// Why something is left.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +67,7 @@ impl Election {
     }
 
     async fn remove_znodes(&self) -> Result<(), CleanupError> {
-        let give_up = Instant::now() + LINGERING;
+        let give_up = Instant::now() + (self.place.session_timeout + LATE).min(LINGERING);
         let root = self.place.root.path().to_string();
         loop {
             let removed = async { self.place.connect().await?.remove_cluster(&self.place.root).await };
