@@ -1,6 +1,7 @@
 //! High availability on YARN: masters are killed, and jobs and TaskManagers go on.
 
 mod deputy;
+mod name_nodes;
 mod partition;
 mod standbys;
 
@@ -11,7 +12,7 @@ use std::{
 };
 
 use kobel_kit::{
-    Flink, Lab,
+    Flink, Lab, Running,
     hadoop::{self, Cluster, Setup, Shared, Site},
     wait,
 };
@@ -67,6 +68,7 @@ impl<'a> Session<'a> {
         Self { cluster, application: String::new(), job: String::new(), lab }
     }
 
+    /// Submits the job, and waits until it makes checkpoints.
     fn submit(&mut self, flink: &Flink) {
         self.job = submit_endless(&self.lab, flink);
         self.running_since(0);
@@ -74,6 +76,12 @@ impl<'a> Session<'a> {
 
     /// Starts the cluster, for the first time or once more.
     fn start_cluster(&mut self, more: &[&str]) {
+        let start = self.begin(more);
+        self.started(start);
+    }
+
+    /// Begins to start the cluster.
+    fn begin(&self, more: &[&str]) -> Running {
         let (hdfs, home) = (self.cluster.hdfs(), format!("/user/{USER}"));
         let storage = format!("high-availability.storageDir={}{home}/ha", hdfs.uri());
         let checkpoints = format!("state.checkpoints.dir={}{home}/checkpoints", hdfs.uri());
@@ -82,7 +90,12 @@ impl<'a> Session<'a> {
         args.extend(["--jm-mem", "1g", "--tm-mem", "800m", "--slots", "1"]);
         args.extend(["-D", &storage, "-D", &checkpoints, "-D", "execution.checkpointing.interval=200 ms"]);
         args.extend(more);
-        self.lab.kobel(&args).ok();
+        self.lab.spawn_kobel(&args)
+    }
+
+    /// Waits until it is started.
+    fn started(&mut self, start: Running) {
+        start.wait().ok();
         self.application = self.status()["yarn"]["applicationId"].as_str().expect("an id").into();
     }
 

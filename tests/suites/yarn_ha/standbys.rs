@@ -117,7 +117,7 @@ pub(super) fn znodes(server: &str, path: &str) -> Vec<String> {
     })
 }
 
-fn names(cluster: &Cluster, path: &str) -> Vec<String> {
+pub(super) fn names(cluster: &Cluster, path: &str) -> Vec<String> {
     let entries = cluster.hdfs().list(path);
     entries.iter().filter_map(|entry| Some(entry["pathSuffix"].as_str()?.to_string())).collect()
 }
