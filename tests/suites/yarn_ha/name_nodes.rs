@@ -11,7 +11,7 @@ use kobel_kit::{
 use kobel_tests::Endless;
 
 use super::{
-    SOON, Session, USER, one_at_a_time, kill_9, setup,
+    SOON, Session, USER, kill_9, one_at_a_time, setup,
     standbys::{names, znodes},
 };
 

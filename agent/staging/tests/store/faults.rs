@@ -69,7 +69,9 @@ async fn where_another_server_may_take_over_an_upload_that_is_cut_begins_again()
             memory.fail_over();
             memory.fail_at(call, fault);
             let sent = AtomicU64::new(0);
-            let count = |more| drop(sent.fetch_add(more, Ordering::Relaxed));
+            let count = |more| {
+                sent.fetch_add(more, Ordering::Relaxed);
+            };
             let done = store.ensure(&blob, &app(1), &count).await;
             let Some(met) = memory.heal() else { break };
             // What is asked is asked again by the file system itself.
