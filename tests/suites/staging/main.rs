@@ -155,9 +155,20 @@ async fn what_is_read_back_is_what_was_put() {
         (0..100).map(|n| (format!("tm-{n}.json"), Source::Bytes(vec![b'x'; 2000].into()))).collect();
     let since = Instant::now();
     dir.put_all(&many, &|_| ()).await.unwrap();
-    let took = since.elapsed();
-    println!("100 files of 2 kB in {took:.2?}");
-    assert!(took < Duration::from_secs(6), "{took:?}: half a second is lost for each file closed too early");
+    println!("100 files of 2 kB in {:.2?}", since.elapsed());
+    let mut took = Vec::new();
+    for n in 0..20 {
+        let since = Instant::now();
+        dir.put(&format!("jm-{n}.json"), vec![b'x'; 2000]).await.unwrap();
+        took.push(since.elapsed());
+    }
+    took.sort();
+    println!("one after the other: {:.2?} each, {:.2?} at worst", took[10], took[19]);
+    // A machine that is busy holds up one or the other, and closing them too early half of all.
+    assert!(
+        took[14] < Duration::from_millis(450),
+        "half a second is lost by closing a file too early: {took:?}"
+    );
     dir.remove().await.unwrap();
     assert_eq!(kit.status(dir.path()), None);
     assert!(dir.list().await.unwrap().is_empty());
