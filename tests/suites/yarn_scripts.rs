@@ -96,7 +96,11 @@ fn without_n_containers_come_as_jobs_need_them_and_go() {
     println!("a job of 2 slots is over {:?} after its submission where there was no container", run.took);
     containers(1);
     let name = lab.kobel(&["ps", "-o", "name"]).ok().stdout;
-    let events = lab.kobel(&["events", name.trim()]).ok().stdout;
+    // YARN knows of their ends before the master hears of them.
+    let events = wait::until("both are released", PROMPT, || {
+        let events = lab.kobel(&["events", name.trim()]).ok().stdout;
+        if events.matches(" released\n").count() >= 2 { Ok(events) } else { Err(events) }
+    });
     assert!(events.contains("1 job needs 2 more slots: 2 TaskManagers"), "{events}");
     // Both at once, or one after the other, as their last tasks ended.
     assert!(events.contains(" idle for 3s: 0 TaskManagers"), "{events}");
