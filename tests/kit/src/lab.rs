@@ -42,6 +42,8 @@ impl Lab {
             ("KOBEL_CONFIG".into(), path("config.toml")),
             // Each lab's first cluster would train archives in the background, at all others' cost.
             ("KOBEL_START_CDS".into(), "off".into()),
+            // JVMs that live for a minute: what the second compiler does for them costs more than it gives.
+            ("JVM_ARGS".into(), "-XX:TieredStopAtLevel=1".into()),
         ];
         Lab { dir, envs, count: AtomicU32::new(0) }
     }

@@ -203,35 +203,6 @@ async fn an_upload_is_a_form_with_the_file_and_answers_its_id() {
     assert!(request.contains(r#"name="jarfile"; filename="job.jar""#), "{request}");
 }
 
-/// The most memory that this process ever held, in KiB.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-#[tokio::test]
-async fn an_upload_does_not_go_through_memory_as_a_whole() {
-    const SIZE: u64 = 256 << 20;
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("large.jar");
-    std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let rest = FlinkRest::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let sink = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let (mut received, mut chunk) = (0, vec![0; 1 << 16]);
-        while received < SIZE {
-            received += stream.read(&mut chunk).await.unwrap() as u64;
-        }
-        stream.write_all(&http("200 OK", r#"{"filename":"/x/large.jar"}"#)).await.unwrap();
-    });
-    let before = peak_memory();
-    rest.upload_jar(&path, Arc::default()).await.unwrap();
-    sink.await.unwrap();
-    assert!(peak_memory() - before < 64 << 10, "{} KiB more", peak_memory() - before);
-}
-
 #[tokio::test]
 async fn a_file_that_is_not_there_is_named() {
     let rest = FlinkRest::new("http://127.0.0.1:1").unwrap();
