@@ -52,7 +52,6 @@ impl<'a> Handover<'a> {
 }
 
 #[test]
-#[ignore = "it has passed once, and not yet as a part of CI"]
 fn a_session_goes_on_when_another_name_node_takes_over() {
     let (Some(flink), Some(hadoop)) = (Flink::v1(), Hadoop::from_env()) else { return };
     let _one = one_at_a_time();

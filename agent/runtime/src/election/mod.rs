@@ -97,9 +97,9 @@ impl Election {
         let (news, heard) = mpsc::channel(BACKLOG);
         let (masters, watched) = watch::channel(vec![]);
         let follower = tokio::spawn(follow(place.clone(), news.clone()));
-        let beheld = place.clone();
+        let asked = place.clone();
         let in_touch = move || {
-            let place = beheld.clone();
+            let place = asked.clone();
             async move { place.connect().await.is_ok() }
         };
         let watchdog = tokio::spawn(watchdog::watch_over(plan.silence(), watched, news.clone(), in_touch));
