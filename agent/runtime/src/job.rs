@@ -53,15 +53,22 @@ pub(crate) enum JobNews {
     MainOver(Option<Thrown>),
 }
 
+/// The job, and who knows how it ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    /// Its id.
+    pub(crate) id: JobId,
+    /// With high availability, where Flink writes down how jobs ended.
+    pub(crate) storage: Option<Storage>,
+}
+
 /// Whom to watch, and by what.
 #[derive(Debug)]
 pub(crate) struct JobWatch {
     /// The job.
-    pub(crate) id: JobId,
+    pub(crate) job: Job,
     /// Where JobManagers of this machine log.
     pub(crate) log_dir: PathBuf,
-    /// With high availability, where Flink writes down how jobs ended.
-    pub(crate) storage: Option<Storage>,
     /// Who leads.
     pub(crate) asked: watch::Receiver<Question>,
     /// Who knows what the job leaves.
@@ -103,9 +110,9 @@ impl JobWatch {
                 self.asked.changed().await.ok()?;
                 continue;
             };
-            match state(rest, self.id).await {
+            match self.job.state(rest).await {
                 Some(state) if state.is_terminal() => {
-                    if let Some(over) = self.result(rest, state).await {
+                    if let Some(over) = self.job.result(rest, state).await {
                         return Some((over, target.of));
                     }
                 }
@@ -115,8 +122,8 @@ impl JobWatch {
                 }
                 // A leader that never knew it: it ended while another one led.
                 None if told.is_some() => {
-                    if let Some(result) = self.written().await {
-                        return Some((self.told(result), target.of));
+                    if let Some(result) = self.job.written().await {
+                        return Some((self.job.told(result), target.of));
                     }
                 }
                 Some(_) | None => {}
@@ -126,6 +133,40 @@ impl JobWatch {
             }
             sleep((began.elapsed() / PART).clamp(SHORTEST, LONGEST)).await;
         }
+    }
+
+    /// Waits for the end of `main` in this JobManager, or of the JobManager.
+    async fn main_over(&mut self, (id, attempt): Master) -> Option<Main> {
+        let file = self.log_dir.join(own_log::MAIN.file_name(&id.attempt_name(attempt)));
+        let began = Instant::now();
+        loop {
+            match Main::read(&file) {
+                Ok(Main::Runs) => {}
+                Ok(Main::Untold) | Err(_) if began.elapsed() >= UNTOLD => return None,
+                Ok(Main::Untold) | Err(_) => {}
+                Ok(over) => return Some(over),
+            }
+            if self.asked.borrow().target.is_none_or(|target| target.of != (id, attempt)) {
+                return None;
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
+
+impl Job {
+    /// How it ended, if it has and this JobManager tells so now.
+    pub(crate) async fn over(&self, target: Target) -> Option<JobStatus> {
+        let (_, rest) = observe::client(target)?;
+        let state = self.state(&rest).await.filter(|state| state.is_terminal())?;
+        self.result(&rest, state).await
+    }
+
+    /// Where it stands; none while nobody knows it. Asked for by the list of jobs: asked for one that is not there yet,
+    /// Flink logs an error.
+    async fn state(&self, rest: &FlinkRest) -> Option<JobState> {
+        let jobs = timeout(DEADLINE, rest.jobs()).await.ok()?.ok()?;
+        jobs.iter().find(|known| known.jid == self.id).map(|known| known.state)
     }
 
     /// What became of the job; none if that is not for certain yet. With high availability it is when Flink has written
@@ -172,29 +213,4 @@ impl JobWatch {
         let failure = timeout(DEADLINE, rest.job_failure(self.id)).await;
         JobStatus { failure: failure.ok().and_then(Result::ok).flatten(), ..over }
     }
-
-    /// Waits for the end of `main` in this JobManager, or of the JobManager.
-    async fn main_over(&mut self, (id, attempt): Master) -> Option<Main> {
-        let file = self.log_dir.join(own_log::MAIN.file_name(&id.attempt_name(attempt)));
-        let began = Instant::now();
-        loop {
-            match Main::read(&file) {
-                Ok(Main::Runs) => {}
-                Ok(Main::Untold) | Err(_) if began.elapsed() >= UNTOLD => return None,
-                Ok(Main::Untold) | Err(_) => {}
-                Ok(over) => return Some(over),
-            }
-            if self.asked.borrow().target.is_none_or(|target| target.of != (id, attempt)) {
-                return None;
-            }
-            sleep(LOOK).await;
-        }
-    }
-}
-
-/// Where the job stands; none while nobody knows it. Asked for by the list of jobs: asked for one that is not there yet,
-/// Flink logs an error.
-async fn state(rest: &FlinkRest, job: JobId) -> Option<JobState> {
-    let jobs = timeout(DEADLINE, rest.jobs()).await.ok()?.ok()?;
-    jobs.iter().find(|known| known.jid == job).map(|known| known.state)
 }

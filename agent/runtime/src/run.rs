@@ -32,7 +32,7 @@ use crate::{
     error::AgentError,
     front::{self, Front},
     handle::{self, Handle},
-    job::JobWatch,
+    job::{Job, JobWatch},
     observe::{Heard, Question, observe},
     ports::choose_for_zookeeper,
     record::Record,
@@ -195,8 +195,9 @@ pub(crate) async fn govern(
     let outputs = Outputs { status, upstream, questions, election, storage: storage.clone(), coroner };
     let jobs = plan.job.as_ref().map(|job| {
         let (news, jobs) = mpsc::channel(REQUESTS);
-        let (log_dir, storage, snapshots) = (plan.log_dir.clone(), storage.clone(), snapshots.clone());
-        tokio::spawn(JobWatch { id: job.id, log_dir, storage, asked: asked.clone(), snapshots, news }.run());
+        let job = Job { id: job.id, storage: storage.clone() };
+        let (log_dir, snapshots) = (plan.log_dir.clone(), snapshots.clone());
+        tokio::spawn(JobWatch { job, log_dir, asked: asked.clone(), snapshots, news }.run());
         jobs
     });
     let program = plan.job.as_ref().and_then(snapshots::program_of);

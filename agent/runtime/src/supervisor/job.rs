@@ -1,19 +1,26 @@
 //! The job of a per-job cluster: the cluster ends with it, and as it did.
 
+use std::time::Duration;
+
 use kobel_flink::{
     main_log::{Main, Thrown},
     own_log,
 };
 use kobel_plan::{EventKind, JobState, JobStatus, Status, job::Failure, status::Jobs};
 
+use tokio::time::timeout;
+
 use super::{
     Supervisor,
     act::{GRACE, GRACE_AFTER_FAILURE},
 };
 use crate::{
-    job::JobNews,
+    job::{Job, JobNews},
     record::{EndKind, Ending},
 };
+
+/// How long a stop waits to hear whether the job has ended by itself.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// What the watch of the job tells.
@@ -67,6 +74,17 @@ impl Supervisor {
             (Some(JobState::Canceled), None) => Ending::new(EndKind::Killed, told(&job), GRACE),
             _ => Ending::new(EndKind::Failed, told(&job), GRACE_AFTER_FAILURE),
         });
+    }
+
+    /// Before a stop: what has ended meanwhile was not stopped, though its end was not seen yet.
+    pub(super) async fn look_for_end(&mut self) {
+        let Some(id) = self.job.as_ref().filter(|job| !job.is_over()).map(|job| job.id) else { return };
+        let Some(target) = self.outputs.questions.borrow().target else { return };
+        let job = Job { id, storage: self.outputs.storage.clone() };
+        if let Ok(Some(over)) = timeout(LAST_LOOK, job.over(target)).await {
+            self.job_is_over(over).await;
+            self.end_with_job(None);
+        }
     }
 
     /// Nobody is left to tell of `main`.

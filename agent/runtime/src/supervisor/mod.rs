@@ -342,6 +342,7 @@ impl Supervisor {
     async fn stop(&mut self, request: StopRequest) {
         let (asked, grace) = (Ending::requested(request), request.grace());
         self.event(EventKind::StopRequested, None, asked.reason.clone());
+        self.look_for_end().await;
         match &mut self.record.ending {
             None => self.end(asked),
             Some(ending) if grace < ending.grace => {

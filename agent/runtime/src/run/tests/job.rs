@@ -139,3 +139,15 @@ async fn a_cluster_that_is_stopped_takes_its_job_along() {
     let (over, world) = agent.ended().await;
     assert_eq!((job_state(&over), world.finished()), (Some(JobState::Canceled), Some(Outcome::Killed)));
 }
+
+#[tokio::test]
+async fn a_job_that_ended_just_before_the_stop_was_not_stopped() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut agent = start(tmp.path(), World::default()).await;
+    agent.world.job_is(id(), JobState::Running);
+    agent.until("it runs", |status| job_state(status) == Some(JobState::Running)).await;
+    agent.world.job_is(id(), JobState::Finished);
+    agent.stop(0, "stop").await;
+    let (over, world) = agent.ended().await;
+    assert_eq!((job_state(&over), world.finished()), (Some(JobState::Finished), Some(Outcome::Succeeded)));
+}
