@@ -2,7 +2,10 @@
 //! then the one where its master is, too. Nobody knows of anybody there that he is dead.
 
 use std::{
-    fs, thread,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -105,6 +108,23 @@ impl<'a> Session<'a> {
         });
     }
 
+    /// A request through the front for which the leader waits: a part of it is missing.
+    fn begin_request(&self) -> TcpStream {
+        const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let status = self.status();
+        let front = status["restUrl"].as_str().and_then(|url| url.strip_prefix("http://")).expect("a front");
+        let mut stream = TcpStream::connect(front).expect("the front");
+        stream.set_read_timeout(Some(CUT)).expect("a deadline");
+        let head = format!("POST /jobs/{}/savepoints HTTP/1.1\r\nHost: {front}", self.job);
+        let more = "Connection: close\r\nContent-Length: 2\r\nExpect: 100-continue";
+        stream.write_all(format!("{head}\r\n{more}\r\n\r\n").as_bytes()).expect("a request");
+        // Said when the front has sent the leader what there is.
+        let mut told = [0; GO_ON.len()];
+        stream.read_exact(&mut told).expect("an answer");
+        assert_eq!(told, GO_ON, "{}", String::from_utf8_lossy(&told));
+        stream
+    }
+
     /// The master called the node that is out of reach to have the former leader killed, and turned to the next leader
     /// before that came to nothing.
     #[track_caller]
@@ -171,8 +191,13 @@ fn leaders_node_is_cut_off(cluster: &Cluster, flink: &Flink) {
     session.both_stand();
     let (checkpoint, fences) = (session.checkpoint().unwrap(), session.fences());
     let former = session.leader().expect("a leader");
+    let mut request = session.begin_request();
     cluster.wire().cut();
     let since = Instant::now();
+    let answered = thread::spawn(move || {
+        let mut reply = String::new();
+        request.read_to_string(&mut reply).map(|_| (reply, since.elapsed()))
+    });
     let (led, _) = session.is_succeeded(&former, since);
     session.says_leads("jm-0");
     session.running_since(checkpoint);
@@ -181,6 +206,9 @@ fn leaders_node_is_cut_off(cluster: &Cluster, flink: &Flink) {
         "row 15: the leader's node is cut off: jm-0 leads after {led:.1?} (session timeout: {TIMEOUT:?}), \
          job RUNNING with a new checkpoint after {ran:.1?}"
     );
+    let (reply, gave_up) = answered.join().expect("a thread").expect("a reply before all is well again");
+    println!("row 15: who waited for an answer of the leader's had one of the front's after {gave_up:.1?}");
+    assert!(reply.starts_with("HTTP/1.1 502 "), "{reply}");
     stay_cut(since);
     cluster.wire().heal();
     let since = Instant::now();

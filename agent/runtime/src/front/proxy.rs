@@ -1,7 +1,7 @@
 //! Passes requests on to the JobManager's REST server and its answers back, a piece at a time: what
 //! one side has not taken yet, the other is not asked for, so a jar of any size fits.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Json,
@@ -12,6 +12,7 @@ use axum::{
 };
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustix::net::sockopt;
 use serde_json::json;
 use tokio::{net::TcpStream, time::timeout};
 
@@ -19,6 +20,11 @@ use super::Upstream;
 
 /// How long a connection to the JobManager may take: it is on this machine or near.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long its host may be out of reach until an exchange with it is given up. The JobManager itself may take as long
+/// as it likes.
+const LOST: Duration = Duration::from_secs(20);
+/// Between two looks whether its host is there, while there is nothing to send.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Headers that speak of one connection, not of the message (RFC 9110, 7.6.1); `Expect` too, which
 /// this server has answered itself when it reads the body.
@@ -58,6 +64,9 @@ pub(super) async fn forward(upstream: &Upstream, request: Request) -> Response {
 async fn exchange(stream: TcpStream, address: SocketAddr, request: Request) -> hyper::Result<Response> {
     // Small requests with long answers both ways: waiting for more to send only delays them.
     stream.set_nodelay(true).ok();
+    if let Err(error) = give_up_a_lost_host(&stream) {
+        tracing::debug!(%error, "a host that is lost would be waited for");
+    }
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -67,6 +76,16 @@ async fn exchange(stream: TcpStream, address: SocketAddr, request: Request) -> h
     let mut response = sender.send_request(for_upstream(address, request)).await?;
     strip(response.headers_mut());
     Ok(response.map(Body::new))
+}
+
+/// Nothing tells of a host that is cut off: without this the kernel waits for ever for what it was to answer, and for a
+/// quarter of an hour that it takes what was sent.
+fn give_up_a_lost_host(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, LOOK)?;
+    sockopt::set_tcp_keepintvl(stream, LOOK)?;
+    sockopt::set_tcp_user_timeout(stream, LOST.as_millis() as u32)?;
+    Ok(())
 }
 
 fn for_upstream(address: SocketAddr, request: Request) -> Request {
