@@ -147,24 +147,25 @@ impl HaProfile {
         }
     }
 
-    /// As Flink's keys, for all that the user did not set. Those that were numbers of milliseconds until Flink 1.18
-    /// have no unit.
+    /// As Flink's keys, for all that the user did not set. Those that were numbers of milliseconds in some Flink since
+    /// 1.17 have no unit, which every Flink reads as milliseconds.
     ///
     /// A suspended connection is tolerated in every profile: otherwise any restart of a ZooKeeper server restarts
     /// all jobs (FLINK-10052), and the session's timeout bounds how long it can last.
     pub fn keys(self) -> Vec<(&'static str, String)> {
         let timings = self.timings();
         let text = |duration: Duration| format!("{} ms", duration.as_millis());
+        let plain = |duration: Duration| duration.as_millis().to_string();
         vec![
-            ("high-availability.zookeeper.client.session-timeout", text(timings.session_timeout)),
-            ("high-availability.zookeeper.client.connection-timeout", text(timings.connection_timeout)),
-            ("high-availability.zookeeper.client.retry-wait", text(timings.retry_wait)),
+            ("high-availability.zookeeper.client.session-timeout", plain(timings.session_timeout)),
+            ("high-availability.zookeeper.client.connection-timeout", plain(timings.connection_timeout)),
+            ("high-availability.zookeeper.client.retry-wait", plain(timings.retry_wait)),
             ("high-availability.zookeeper.client.max-retry-attempts", RETRIES.to_string()),
             ("high-availability.zookeeper.client.tolerate-suspended-connections", "true".into()),
-            ("heartbeat.interval", timings.heartbeat_interval.as_millis().to_string()),
-            ("heartbeat.timeout", timings.heartbeat_timeout.as_millis().to_string()),
-            ("cluster.registration.error-delay", timings.registration_delay.as_millis().to_string()),
-            ("cluster.registration.refused-delay", timings.registration_delay.as_millis().to_string()),
+            ("heartbeat.interval", plain(timings.heartbeat_interval)),
+            ("heartbeat.timeout", plain(timings.heartbeat_timeout)),
+            ("cluster.registration.error-delay", plain(timings.registration_delay)),
+            ("cluster.registration.refused-delay", plain(timings.registration_delay)),
             ("restart-strategy.exponential-delay.initial-backoff", text(timings.restart_delay)),
             ("taskmanager.slot.timeout", text(timings.slot_timeout)),
         ]
@@ -274,6 +275,9 @@ mod tests {
         for (key, value) in ALL.iter().flat_map(|profile| profile.keys()) {
             let reads = value == "true" || crate::units::parse_duration(&value).is_ok();
             assert!(reads, "{key}: {value}");
+            let number =
+                key.starts_with("high-availability.zookeeper.client") || key.starts_with("heartbeat");
+            assert!(!number || !value.contains(' '), "{key}: {value}: Flink 1.17 dies of a unit");
         }
     }
 

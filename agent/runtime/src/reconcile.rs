@@ -19,10 +19,15 @@ const CRASH_LOOP: usize = 5;
 /// The same before the cluster was ever ready: what dies twice at the start is configured wrongly,
 /// and somebody is waiting for the answer.
 const CRASH_LOOP_AT_START: usize = 2;
-/// A process that ran this long works: that a signal from outside ended it is not its own failure.
+/// A process that ran this long works: that a signal from outside ended it is not its own failure. Neither is it once
+/// the cluster was ready.
 const WORKS: Duration = Duration::from_secs(5);
 /// So many of those within [`WINDOW`] end the cluster all the same: nothing may start processes for ever.
 const KILL_LOOP: usize = 50;
+/// Kills within this time are one storm: who is killed before it works waits longer each time.
+const STORM: Duration = Duration::from_secs(30);
+/// But no longer than this: by then it may be over.
+const STORM_DELAY: Duration = Duration::from_secs(8);
 /// The first restart is quick, because most failures do not repeat.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 /// The second restart waits so long; every further one twice as long as the one before.
@@ -173,6 +178,7 @@ impl Table {
 
     /// Takes in one event of the provider.
     pub(crate) fn saw(&mut self, event: &WorkerEvent, now: Instant) -> Told {
+        let ever_ready = self.ever_ready;
         let worker = self.workers.entry(event.id).or_insert_with(|| Worker::asked(event.attempt));
         if event.attempt < worker.attempt {
             return if matches!(event.phase, Phase::Running { .. }) { Told::Ghost } else { Told::Nothing };
@@ -189,7 +195,7 @@ impl Table {
                 container: container.clone(),
                 since: event.at,
             }),
-            Phase::Exited(exit) => worker.exited(exit, event.at, now),
+            Phase::Exited(exit) => worker.exited(exit, event.at, now, ever_ready),
         }
     }
 
@@ -339,36 +345,45 @@ impl Worker {
         Told::Running
     }
 
-    fn exited(&mut self, exit: &Exit, at: Timestamp, now: Instant) -> Told {
+    fn exited(&mut self, exit: &Exit, at: Timestamp, now: Instant, ever_ready: bool) -> Told {
         let worked = self.place().is_some_and(|place| at.duration_since(place.since).unsigned_abs() >= WORKS);
         let (exit, retry_at, news) = match &self.standing {
             Standing::Down { .. } => return Told::Nothing,
             Standing::Live { leaving: true, .. } => (Exit::Released, now, Told::Released),
             Standing::Live { leaving: false, .. } => {
-                (exit.clone(), now + self.fail(exit, worked, now), Told::Failed)
+                let delay = match exit {
+                    Exit::Preempted | Exit::NodeLost | Exit::Released => SECOND_DELAY,
+                    Exit::Signal(KILL | TERM) if worked || ever_ready => self.killed(worked, now),
+                    _ => self.failed(now),
+                };
+                (exit.clone(), now + delay, Told::Failed)
             }
         };
         self.standing = Standing::Down { exit, retry_at };
         news
     }
 
-    /// Counts a failure, unless it is the scheduler's or the node's or somebody's with a signal, and says how long
-    /// to wait.
-    fn fail(&mut self, exit: &Exit, worked: bool, now: Instant) -> Duration {
-        if matches!(exit, Exit::Preempted | Exit::NodeLost | Exit::Released) {
-            return SECOND_DELAY;
-        }
-        if worked && matches!(exit, Exit::Signal(KILL | TERM)) {
-            self.kills.retain(|at| now.duration_since(*at) < WINDOW);
-            self.kills.push(now);
-            return FIRST_DELAY;
-        }
+    /// Counts somebody's signal, and says how long to wait.
+    fn killed(&mut self, worked: bool, now: Instant) -> Duration {
+        self.kills.retain(|at| now.duration_since(*at) < WINDOW);
+        self.kills.push(now);
+        let storm = self.kills.iter().filter(|at| now.duration_since(**at) < STORM).count();
+        if worked { FIRST_DELAY } else { delay(storm).min(STORM_DELAY) }
+    }
+
+    /// Counts a failure of its own, and says how long to wait.
+    fn failed(&mut self, now: Instant) -> Duration {
         self.failures.retain(|at| now.duration_since(*at) < WINDOW);
         self.failures.push(now);
-        match self.failures.len() {
-            0 | 1 => FIRST_DELAY,
-            n => SECOND_DELAY * 2u32.saturating_pow(n as u32 - 2),
-        }
+        delay(self.failures.len())
+    }
+}
+
+/// How long to wait after so many failures.
+fn delay(failures: usize) -> Duration {
+    match failures {
+        0 | 1 => FIRST_DELAY,
+        n => SECOND_DELAY * 2u32.saturating_pow(n as u32 - 2),
     }
 }
 

@@ -140,6 +140,31 @@ fn what_is_killed_again_and_again_while_it_works_is_no_crash_loop() {
     ));
 }
 
+/// Row 39: killed as soon as it is there, for five minutes.
+#[test]
+fn a_storm_of_kills_is_outlived_by_a_cluster_that_was_ready_and_by_no_other() {
+    let began = Instant::now();
+    for ready in [true, false] {
+        let (mut now, mut table) = (began, settled(wanted(1, 1), began));
+        if ready {
+            table.was_ready();
+        }
+        let mut ended = false;
+        for n in 1.. {
+            if ended || now.duration_since(began) > Duration::from_secs(300) {
+                break;
+            }
+            table.saw(&exited(JM, n, Exit::Signal(9)), now);
+            ended = matches!(table.decide(wanted(1, 1), now), Decision::End(_));
+            let next = table.next_wake(wanted(1, 1)).unwrap();
+            assert!(ended || next - now <= STORM_DELAY, "{:?}", next - now);
+            now = next;
+            table.acted(Action::Ensure(JM, attempt(n + 1)));
+        }
+        assert_eq!(ended, !ready);
+    }
+}
+
 #[test]
 fn what_the_scheduler_takes_is_no_failure() {
     let mut now = Instant::now();

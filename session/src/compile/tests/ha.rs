@@ -66,7 +66,7 @@ fn flinks_own_keys_are_kept_and_the_rest_is_filled() {
             ("high-availability.zookeeper.quorum", SERVERS.1),
             ("high-availability.cluster-id", "default"),
             ("high-availability.storageDir", "file:///state/ha/default/storage"),
-            ("high-availability.zookeeper.client.session-timeout", "10000 ms"),
+            ("high-availability.zookeeper.client.session-timeout", "10000"),
             ("heartbeat.interval", "500"),
             ("cluster.registration.error-delay", "1000"),
             ("job-result-store.delete-on-commit", "false"),
@@ -183,7 +183,7 @@ fn a_profile_sets_what_the_user_did_not() {
     fast.settings = settings(&[("KOBEL_HA_PROFILE", "fast")]);
     let compiled = fast.compile().unwrap();
     let conf = &compiled.plan.conf;
-    assert_eq!(conf["high-availability.zookeeper.client.session-timeout"], "6000 ms");
+    assert_eq!(conf["high-availability.zookeeper.client.session-timeout"], "6000");
     assert_eq!((conf["heartbeat.interval"].as_str(), conf["heartbeat.timeout"].as_str()), ("500", "30 s"));
     let (plan, timings) = (compiled.plan.ha.clone().unwrap(), compiled.timings.unwrap());
     assert_eq!((plan.session_timeout_ms, plan.silence_ms), (6_000, 30_000));
