@@ -54,7 +54,7 @@ pub(crate) enum JobNews {
 }
 
 /// The job, and who knows how it ended.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Job {
     /// Its id.
     pub(crate) id: JobId,

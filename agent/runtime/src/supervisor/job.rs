@@ -7,7 +7,6 @@ use kobel_flink::{
     own_log,
 };
 use kobel_plan::{EventKind, JobState, JobStatus, Status, job::Failure, status::Jobs};
-
 use tokio::time::timeout;
 
 use super::{
@@ -76,8 +75,12 @@ impl Supervisor {
         });
     }
 
-    /// Before a stop: what has ended meanwhile was not stopped, though its end was not seen yet.
+    /// Before the first stop: what has ended meanwhile was not stopped, though its end was not seen yet. Who asks once
+    /// more is in a hurry.
     pub(super) async fn look_for_end(&mut self) {
+        if self.record.ending.is_some() {
+            return;
+        }
         let Some(id) = self.job.as_ref().filter(|job| !job.is_over()).map(|job| job.id) else { return };
         let Some(target) = self.outputs.questions.borrow().target else { return };
         let job = Job { id, storage: self.outputs.storage.clone() };

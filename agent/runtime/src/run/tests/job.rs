@@ -26,6 +26,12 @@ fn job_state(status: &Status) -> Option<JobState> {
     status.job.as_ref().unwrap().state
 }
 
+/// The job runs, and the agent knows.
+async fn job_runs(agent: &mut Fixture) {
+    agent.world.job_is(id(), JobState::Running);
+    agent.until("it runs", |status| job_state(status) == Some(JobState::Running)).await;
+}
+
 #[tokio::test]
 async fn the_cluster_ends_with_its_job_and_as_it_did() {
     let cases = [
@@ -37,8 +43,7 @@ async fn the_cluster_ends_with_its_job_and_as_it_did() {
         let tmp = tempfile::tempdir().unwrap();
         let mut agent = start(tmp.path(), World::default()).await;
         assert_eq!(job_state(&agent.state(ClusterState::Ready).await), None);
-        agent.world.job_is(id(), JobState::Running);
-        agent.until("it runs", |status| job_state(status) == Some(JobState::Running)).await;
+        job_runs(&mut agent).await;
         main_ends(tmp.path(), "jm-0.1", "completed SUCCESSFULLY");
         agent.world.job_is(id(), end);
         let (over, world) = agent.ended().await;
@@ -70,8 +75,7 @@ async fn a_main_that_throws_while_its_job_runs_failed_the_program() {
     let refused = "failed unexpectedly: \norg.apache.flink.Z: Cannot have more than one execute()\n\tat x";
     let tmp = tempfile::tempdir().unwrap();
     let mut agent = start(tmp.path(), World::default()).await;
-    agent.world.job_is(id(), JobState::Running);
-    agent.until("it runs", |status| job_state(status) == Some(JobState::Running)).await;
+    job_runs(&mut agent).await;
     // Flink 1 ends the JobManager with it.
     main_ends(tmp.path(), "jm-0.1", refused);
     agent.world.die(WorkerId::jm(0), Exit::Code(2));
@@ -100,8 +104,7 @@ async fn a_job_is_not_run_twice_where_nobody_remembers_it() {
     agent.world.die(WorkerId::jm(0), Exit::Signal(9));
     agent.state(ClusterState::Degraded).await;
     agent.until("one that never had the job comes again", |s| s.masters.iter().any(|m| m.leader)).await;
-    agent.world.job_is(id(), JobState::Running);
-    agent.until("it runs", |status| job_state(status) == Some(JobState::Running)).await;
+    job_runs(&mut agent).await;
     assert_eq!(agent.post("/kobel/v1/restart", r#"{"worker":"jm-0"}"#).await, 409);
     agent.world.die(WorkerId::jm(0), Exit::Signal(9));
     let (over, world) = agent.ended().await;
@@ -133,8 +136,7 @@ async fn an_end_that_is_written_down_outlives_job_manager_and_agent() {
 async fn a_cluster_that_is_stopped_takes_its_job_along() {
     let tmp = tempfile::tempdir().unwrap();
     let mut agent = start(tmp.path(), World::default()).await;
-    agent.world.job_is(id(), JobState::Running);
-    agent.until("it runs", |status| job_state(status) == Some(JobState::Running)).await;
+    job_runs(&mut agent).await;
     agent.stop(0, "stop").await;
     let (over, world) = agent.ended().await;
     assert_eq!((job_state(&over), world.finished()), (Some(JobState::Canceled), Some(Outcome::Killed)));
@@ -144,8 +146,7 @@ async fn a_cluster_that_is_stopped_takes_its_job_along() {
 async fn a_job_that_ended_just_before_the_stop_was_not_stopped() {
     let tmp = tempfile::tempdir().unwrap();
     let mut agent = start(tmp.path(), World::default()).await;
-    agent.world.job_is(id(), JobState::Running);
-    agent.until("it runs", |status| job_state(status) == Some(JobState::Running)).await;
+    job_runs(&mut agent).await;
     agent.world.job_is(id(), JobState::Finished);
     agent.stop(0, "stop").await;
     let (over, world) = agent.ended().await;
