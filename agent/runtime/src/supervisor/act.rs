@@ -34,6 +34,7 @@ impl Supervisor {
             self.end_without_master();
         } else if self.record.ending.is_none() {
             self.bring_what_jobs_lack(now);
+            self.replace_left_behind(now).await;
             match self.table.decide(self.record.present(), now) {
                 Decision::Act(actions) => self.perform(actions).await,
                 Decision::End(End::CrashLoop { id, .. }) if self.lacks_storage().await => {

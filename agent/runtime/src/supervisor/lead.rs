@@ -154,7 +154,7 @@ impl Supervisor {
 
     /// A container that is killed ends as its process did, which is proof; of one that is given back nothing is. It is
     /// not waited for: its node may be out of reach, and there is a leader to turn to meanwhile.
-    fn strike(&self, master: Master) {
+    pub(super) fn strike(&self, master: Master) {
         if let Some(election) = &self.outputs.election {
             election.strike(self.provider.clone(), master);
         }

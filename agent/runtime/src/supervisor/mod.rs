@@ -368,7 +368,7 @@ impl Supervisor {
             Some(_) => self.give_up_at,
             None => self.table.next_wake(self.record.present()),
         };
-        let wakes = [self.retry_at, self.head_start, self.scaling_wake()];
+        let wakes = [self.retry_at, self.head_start, self.scaling_wake(), self.outage_wake()];
         restart.into_iter().chain(wakes.into_iter().flatten()).min()
     }
 
