@@ -16,6 +16,9 @@ const FIRST_JAVA: u32 = 13;
 /// From this size in bytes on the heap has no compressed pointers, and an archive made with them is no use.
 const LARGE_HEAP: u64 = 32 << 30;
 
+/// What trainings do: where a newer one has JVMs load more, older archives would do, and are not used.
+const GENERATION: &[u8] = b"2: ZooKeeper and checkpoints";
+
 /// What a JVM checks before it takes an archive, beside its own options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Checked {
@@ -41,6 +44,7 @@ impl Checked {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
+        add(GENERATION);
         add(self.release.as_bytes());
         for (path, size, changed) in &self.jars {
             add(path.as_os_str().as_encoded_bytes());

@@ -8,7 +8,7 @@ mod hadoop;
 mod jvm;
 mod program;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod told;
 mod tuning;
 mod zookeeper;

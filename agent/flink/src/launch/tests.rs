@@ -22,7 +22,7 @@ fn role(memory: u64, args: &[&str]) -> RolePlan {
     }
 }
 
-fn plan() -> ClusterPlan {
+pub(crate) fn plan() -> ClusterPlan {
     ClusterPlan {
         api_version: kobel_plan::API_VERSION.into(),
         name: "etl".parse().unwrap(),

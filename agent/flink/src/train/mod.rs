@@ -1,6 +1,7 @@
 //! Makes archives of Flink's classes (AppCDS): the JVMs of a small cluster run until they know each other and have run
 //! a job, and write what they have loaded when they end.
 
+mod election;
 mod rehearsal;
 
 use std::{
@@ -24,6 +25,8 @@ use crate::{
 
 /// Beginning of the names of what is unfinished.
 pub const UNFINISHED: &str = ".tmp-";
+/// Where a JVM writes its archive, in its directory.
+const DRAFT: &str = "archive";
 /// Between two looks at the JVMs.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long the JVMs may take to find each other, on a loaded machine at low priority.
@@ -97,13 +100,16 @@ impl std::fmt::Debug for Ground<'_> {
 /// Makes the archives of both roles of this plan, [`archive_name`] each. If it is dropped, or this process
 /// ends, its JVMs go too; what is unfinished is left.
 pub async fn train(plan: &ClusterPlan, ground: &Ground<'_>) -> Result<(), TrainError> {
-    let plan = &alone(plan);
-    let ports = free_ports().map_err(at(ground.dir))?;
+    let plan = &election::of_its_own(plan, ground.dir, ground.output.as_deref()).map_err(at(ground.dir))?;
+    let [rpc, rest, zookeeper] = free_ports().map_err(at(ground.dir))?;
+    let peers = &Peers { job_manager: Some(JobManagerPorts { rpc, rest }), zookeeper: Some(zookeeper) };
+    // Dropped last: the others have something to tell it when they end.
+    let _zookeeper = Jvm::start(plan, ground, peers, WorkerId::zookeeper(), None)?;
     let mut trainees = Vec::new();
     for role in [FlinkRole::JobManager, FlinkRole::TaskManager] {
-        trainees.push(Trainee::start(plan, ground, &ports, role)?);
+        trainees.push(Trainee::start(plan, ground, peers, role)?);
     }
-    let rest = wait_until_registered(&ports).await?;
+    let rest = wait_until_registered(rest).await?;
     // Without it the archives are worth less, but worth something.
     if let Err(error) = rehearsal::rehearse(&rest, ground.dir, ground.output.as_deref()).await {
         tracing::warn!(error = chain(&error), "the archives know nothing of jobs");
@@ -117,24 +123,21 @@ pub async fn train(plan: &ClusterPlan, ground: &Ground<'_>) -> Result<(), TrainE
     Ok(())
 }
 
-/// The plan without high availability: a JobManager in training must not stand for election in the cluster
-/// whose plan it is.
-fn alone(plan: &ClusterPlan) -> ClusterPlan {
-    let mut plan = ClusterPlan { ha: None, ..plan.clone() };
-    plan.conf.retain(|key, _| !key.starts_with("high-availability"));
-    plan
+/// Ports that are free now. Should another process take one before the JVM does, the next start tries again.
+fn free_ports() -> io::Result<[u16; 3]> {
+    let bind = || TcpListener::bind((REST_HOST, 0));
+    // All of them before one is free again.
+    let held = [bind()?, bind()?, bind()?];
+    let mut ports = [0; 3];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
 }
 
-/// Two ports that are free now. Should another process take one before the JVM does, the next start
-/// tries again.
-fn free_ports() -> io::Result<JobManagerPorts> {
-    let [rpc, rest] = [TcpListener::bind((REST_HOST, 0))?, TcpListener::bind((REST_HOST, 0))?];
-    Ok(JobManagerPorts { rpc: rpc.local_addr()?.port(), rest: rest.local_addr()?.port() })
-}
-
-async fn wait_until_registered(ports: &JobManagerPorts) -> Result<FlinkRest, TrainError> {
+async fn wait_until_registered(port: u16) -> Result<FlinkRest, TrainError> {
     let late = || TrainError::NotReady { after: READY };
-    let rest = FlinkRest::new(&format!("http://{REST_HOST}:{}", ports.rest)).map_err(|_| late())?;
+    let rest = FlinkRest::new(&format!("http://{REST_HOST}:{port}")).map_err(|_| late())?;
     let deadline = Instant::now() + READY;
     while rest.task_managers().await.map_or(true, |all| all.is_empty()) {
         if Instant::now() > deadline {
@@ -145,9 +148,53 @@ async fn wait_until_registered(ports: &JobManagerPorts) -> Result<FlinkRest, Tra
     Ok(rest)
 }
 
-/// A JVM that writes an archive when it ends. Dropped before that, it is killed.
-struct Trainee {
+/// A JVM of the training. Dropped, it is killed.
+struct Jvm {
     child: Child,
+    place: PathBuf,
+}
+
+impl Jvm {
+    /// In a directory of its own, below which it is to write an archive.
+    fn start(
+        plan: &ClusterPlan,
+        ground: &Ground<'_>,
+        peers: &Peers,
+        id: WorkerId,
+        archive: Option<&str>,
+    ) -> Result<Self, TrainError> {
+        let dir = ground.dir;
+        // A name of its own: the JVM of a training that was killed may still be about.
+        let place = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(dir).map_err(at(dir))?.keep();
+        let marker = place.display().to_string();
+        let spec = worker_spec(plan, peers, id, Attempt::FIRST, &marker).map_err(TrainError::Launch)?;
+        for file in &spec.files {
+            let path = place.join(&file.path);
+            fs::create_dir_all(path.parent().unwrap_or(&place)).map_err(at(&path))?;
+            fs::write(&path, (ground.fill)(&file.contents, &place)).map_err(at(&path))?;
+        }
+        let tmp = place.join("tmp");
+        fs::create_dir(&tmp).map_err(at(&tmp))?;
+        let archive = archive.map(|name| place.join(name));
+        let child = command(&spec, ground, &place, archive.as_deref()).spawn();
+        let child = child.map_err(|source| TrainError::Spawn { program: "/bin/sh", source })?;
+        Ok(Self { child, place })
+    }
+}
+
+impl Drop for Jvm {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // Also what it started: the wait closes the pipe.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A JVM that writes an archive when it ends.
+struct Trainee {
+    jvm: Jvm,
     /// Where it writes.
     draft: PathBuf,
     /// Where that goes.
@@ -158,33 +205,17 @@ impl Trainee {
     fn start(
         plan: &ClusterPlan,
         ground: &Ground<'_>,
-        ports: &JobManagerPorts,
+        peers: &Peers,
         role: FlinkRole,
     ) -> Result<Self, TrainError> {
-        let dir = ground.dir;
-        // A name of its own: the JVM of a training that was killed may still be about.
-        let place = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(dir).map_err(at(dir))?.keep();
-        let marker = place.display().to_string();
-        let peers = Peers { job_manager: Some(*ports), zookeeper: None };
-        let spec =
-            worker_spec(plan, &peers, WorkerId { role: role.into(), index: 0 }, Attempt::FIRST, &marker)
-                .map_err(TrainError::Launch)?;
-        for file in &spec.files {
-            let path = place.join(&file.path);
-            fs::create_dir_all(path.parent().unwrap_or(&place)).map_err(at(&path))?;
-            fs::write(&path, (ground.fill)(&file.contents, &place)).map_err(at(&path))?;
-        }
-        let tmp = place.join("tmp");
-        fs::create_dir(&tmp).map_err(at(&tmp))?;
-        let draft = place.join("archive");
-        let child = command(&spec, ground, &place, &draft).spawn();
-        let child = child.map_err(|source| TrainError::Spawn { program: "/bin/sh", source })?;
-        Ok(Self { child, draft, archive: dir.join(archive_name(role)) })
+        let id = WorkerId { role: role.into(), index: 0 };
+        let jvm = Jvm::start(plan, ground, peers, id, Some(DRAFT))?;
+        Ok(Self { draft: jvm.place.join(DRAFT), jvm, archive: ground.dir.join(archive_name(role)) })
     }
 
     /// Tells the JVM, which the shell has become by now, to write and to end.
     fn terminate(&self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+        if let Some(pid) = i32::try_from(self.jvm.child.id()).ok().and_then(Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, Signal::TERM);
         }
     }
@@ -192,7 +223,7 @@ impl Trainee {
     /// Waits until the archive is written, and puts it where the next start finds it.
     async fn keep(mut self) -> Result<(), TrainError> {
         let deadline = Instant::now() + DUMP;
-        while self.child.try_wait().map_err(at(&self.draft))?.is_none() {
+        while self.jvm.child.try_wait().map_err(at(&self.draft))?.is_none() {
             if Instant::now() > deadline {
                 return Err(TrainError::NoArchive { path: self.draft.clone() });
             }
@@ -207,22 +238,12 @@ impl Trainee {
     }
 }
 
-impl Drop for Trainee {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            // Also what it started: the wait closes the pipe.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-}
-
 /// The worker's command, on a [`LIFELINE`].
-fn command(spec: &WorkerSpec, ground: &Ground<'_>, place: &Path, draft: &Path) -> Command {
+fn command(spec: &WorkerSpec, ground: &Ground<'_>, place: &Path, archive: Option<&Path>) -> Command {
     let fill = |text: &String| (ground.fill)(text, place);
     let mut command = Command::new("/bin/sh");
     command.args(["-c", LIFELINE, "sh"]).arg(fill(&spec.launch.program));
-    command.arg(format!("-XX:ArchiveClassesAtExit={}", draft.display()));
+    command.args(archive.map(|path| format!("-XX:ArchiveClassesAtExit={}", path.display())));
     // It warns of every class that it leaves out, hundreds of them.
     command.args(["-Xlog:disable", "-Xlog:all=error:stderr"]);
     command.args(spec.launch.args.iter().map(fill));

@@ -14,7 +14,7 @@
 //!     stream.sinkTo(FileSink.forRowFormat(path, new SimpleStringEncoder()).build());   // in the TaskManager
 //! } catch (Throwable absent) { }
 //! env.execute();
-//! try { Class.forName("…"); } catch (Throwable absent) { }  // of what per-job clusters have beside
+//! try { Class.forName("…"); } catch (Throwable absent) { }  // of what other clusters have beside
 //! ```
 
 use std::{
@@ -42,8 +42,16 @@ const FILES: &str = "org/apache/flink/core/fs/FileSystem";
 const ENCODER: &str = "org/apache/flink/api/common/serialization/SimpleStringEncoder";
 const SINK: &str = "org/apache/flink/connector/file/sink/FileSink";
 
-/// Classes of per-job clusters. Some are not in every Flink.
-const PER_JOB: [&str; 12] = [
+/// Classes of clusters without high availability, and of per-job clusters. Some are not in every Flink.
+const BESIDE: [&str; 19] = [
+    "org.apache.flink.runtime.highavailability.nonha.standalone.StandaloneHaServices",
+    "org.apache.flink.runtime.highavailability.nonha.embedded.EmbeddedJobResultStore",
+    "org.apache.flink.runtime.leaderelection.StandaloneLeaderElection",
+    "org.apache.flink.runtime.leaderretrieval.StandaloneLeaderRetrievalService",
+    "org.apache.flink.runtime.checkpoint.StandaloneCheckpointRecoveryFactory",
+    // Up to 1.20, and from 2.0 on.
+    "org.apache.flink.runtime.jobmanager.StandaloneJobGraphStore",
+    "org.apache.flink.runtime.jobmanager.StandaloneExecutionPlanStore",
     "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint",
     "org.apache.flink.container.entrypoint.StandaloneApplicationClusterConfigurationParserFactory",
     "org.apache.flink.client.program.DefaultPackagedProgramRetriever",
@@ -126,7 +134,7 @@ fn program(output: &str) -> Vec<u8> {
         invoke(VIRTUAL, pool.method(ENV, "execute", "()Lorg/apache/flink/api/common/JobExecutionResult;")),
         vec![POP],
     ]);
-    for name in PER_JOB {
+    for name in BESIDE {
         code.try_to(load(&mut pool, name));
     }
     code.add([vec![RETURN]]);

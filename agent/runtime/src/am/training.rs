@@ -27,8 +27,8 @@ use crate::{
     run::{AGENT_LOG, io_error, log_to},
 };
 
-/// The container: both JVMs at Flink's least, and kobel.
-pub(super) const SIZE: Resources = Resources { memory_bytes: 1728 << 20, vcores: 1 };
+/// The container: two JVMs at Flink's least, ZooKeeper, and kobel.
+pub(super) const SIZE: Resources = Resources { memory_bytes: 1984 << 20, vcores: 1 };
 /// Beginning of the names under which archives are sent.
 const DRAFT: &str = "made-";
 /// Its directory within the container's.
