@@ -28,8 +28,8 @@ const KILL_LOOP: usize = 50;
 const STORM: Duration = Duration::from_secs(30);
 /// But no longer than this: by then it may be over.
 const STORM_DELAY: Duration = Duration::from_secs(8);
-/// The first restart is quick, because most failures do not repeat.
-const FIRST_DELAY: Duration = Duration::from_millis(200);
+/// The first restart comes at once, because most failures do not repeat: whoever watches is told why before.
+const FIRST_DELAY: Duration = Duration::from_millis(10);
 /// The second restart waits so long; every further one twice as long as the one before.
 const SECOND_DELAY: Duration = Duration::from_secs(1);
 
