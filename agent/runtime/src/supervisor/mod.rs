@@ -316,9 +316,7 @@ impl Supervisor {
             Request::Restart(id, reply) => {
                 let _ = reply.send(self.restart(id).await);
             }
-            Request::Drill(request, reply) => {
-                let _ = reply.send(self.drill(request).await);
-            }
+            Request::Drill(request, reply) => self.drill(request, reply),
             Request::Scale(request, reply) => {
                 let granted = match self.record.ending {
                     Some(_) => Err(Refusal::Ending),
