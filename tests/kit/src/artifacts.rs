@@ -74,14 +74,30 @@ pub fn example_jar(flink: &Flink) -> PathBuf {
 
 /// Compiles `tests/java/<class>.java` against this Flink and packs it as a jar in `dir`.
 pub fn compile_job(flink: &Flink, class: &str, dir: &Path) -> PathBuf {
+    let classes = compile(flink, class, dir);
+    pack(&dir.join(format!("{class}.jar")), class, &classes, ".")
+}
+
+/// The same in two jars: one with the class, one with its nested class.
+pub fn compile_job_in_two(flink: &Flink, class: &str, nested: &str, dir: &Path) -> [PathBuf; 2] {
+    let classes = compile(flink, class, dir);
+    [class.to_string(), format!("{class}${nested}")]
+        .map(|name| pack(&dir.join(format!("{name}.jar")), class, &classes, &format!("{name}.class")))
+}
+
+fn compile(flink: &Flink, class: &str, dir: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../java").join(format!("{class}.java"));
     let classes = dir.join(format!("{class}-classes"));
     fs::create_dir_all(&classes).expect("a directory for classes");
     let lib = flink.home.join("lib/*");
     tool(Command::new("javac").arg("-nowarn").arg("-cp").arg(lib).arg("-d").arg(&classes).arg(source));
-    let jar = dir.join(format!("{class}.jar"));
-    tool(Command::new("jar").arg("cfe").arg(&jar).arg(class).arg("-C").arg(&classes).arg("."));
-    jar
+    classes
+}
+
+/// A jar whose manifest names `main`, of what is `which` below `classes`.
+fn pack(jar: &Path, main: &str, classes: &Path, which: &str) -> PathBuf {
+    tool(Command::new("jar").arg("cfe").arg(jar).arg(main).arg("-C").arg(classes).arg(which));
+    jar.into()
 }
 
 fn tool(command: &mut Command) {

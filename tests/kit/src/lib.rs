@@ -14,7 +14,7 @@ mod scene;
 pub mod sockets;
 pub mod wait;
 
-pub use artifacts::{Flink, compile_job, example_jar};
+pub use artifacts::{Flink, compile_job, compile_job_in_two, example_jar};
 pub use command::{Done, Running};
 pub use lab::{Lab, kobel_binary};
 pub use relay::Relay;

@@ -5,7 +5,7 @@ mod restore;
 
 use std::{fs, path::Path, time::Duration};
 
-use kobel_kit::{Flink, Lab, compile_job, example_jar, on_each_flink, wait};
+use kobel_kit::{Flink, Lab, compile_job, compile_job_in_two, example_jar, on_each_flink, wait};
 use serde_json::Value;
 
 const WORD_COUNT: &str = "org.apache.flink.streaming.examples.wordcount.WordCount";
@@ -85,6 +85,18 @@ on_each_flink! {
         let collected = run.stdout.lines().filter(|line| line.starts_with("collected ")).count();
         assert_eq!(collected, if flink.is_v2() { 10 } else { 3 }, "{}", run.stdout);
         over(&lab, "c", "Stopped");
+    }
+
+    fn classes_are_found_at_urls_in_main_and_in_tasks(flink: Flink) {
+        let lab = lab("per-job-urls", &flink);
+        let [jar, helper] = compile_job_in_two(&flink, "Elsewhere", "Helper", lab.dir());
+        let url = format!("file://{}", helper.display());
+        lab.script("flink", &["run", "-t", "local", "-C", &url, text(&jar)]).ok();
+        let shown = lab.kobel(&["run", "--per-job", "-D", &format!("pipeline.classpaths={url}"), text(&jar)]).ok();
+        assert_eq!(shown.stdout.matches("helped ").count(), 3, "{}", shown.stdout);
+        let without = lab.kobel(&["run", "--per-job", text(&jar)]).expect(7);
+        assert!(without.stderr.contains("Elsewhere$Helper"), "{}", without.stderr);
+        lab.no_process_left();
     }
 
     fn a_program_that_fails_is_a_job_that_failed(flink: Flink) {

@@ -118,12 +118,6 @@ fn in_own_cluster(parsed: &Parsed, provider: ProviderKind, args: RunArgs) -> Res
         )
         .hint("yarn-session.sh -d, and then: flink run -t yarn-session -py …"));
     }
-    if parsed.has("classpath") {
-        return Err(usage(
-            "-C cannot be honoured: main of a job with a cluster of its own finds no classes at URLs",
-        )
-        .hint("-yt DIR   (its jars are then on every class path)"));
-    }
     let mut own = match provider {
         ProviderKind::Yarn => YarnOptions::of_job(parsed).cluster()?,
         _ => ClusterArgs::default(),

@@ -86,7 +86,6 @@ fn what_makes_no_cluster_is_named() {
         ("-cm mine x.jar", "-cm mine"),
         ("-m yarn-cluster", "should be specified a JAR file"),
         ("-py j.py", "-py cannot be honoured"),
-        ("-C file:///x.jar x.jar", "-C cannot be honoured"),
     ] {
         assert!(refused(line).contains(words), "{line}: {}", refused(line));
     }
