@@ -1,6 +1,7 @@
 """Sessions on YARN with high availability: by Flink's own `yarn-session.sh`, and by kobel, on one ZooKeeper."""
 
 import re
+import time
 
 import yarn_contenders as yarn
 from contenders import JOB_MANAGER, TASK_MANAGER, compiled
@@ -35,10 +36,15 @@ class Bench(yarn.Bench):
         self.job = compiled(options.job, options, self.dir)
 
 
+# How old what the ResourceManager told may be, in seconds: to ask it costs as much of a core as the masters need.
+FRESH = 0.1
+
+
 class Watched(WithJob):
     """What is asked of a session, whoever runs it: at the address that the ResourceManager has of its master."""
 
     task_manager = TASK_MANAGER
+    address, asked = "", 0.0
 
     def begin(self):
         """A session with a job that has made a checkpoint."""
@@ -48,8 +54,10 @@ class Watched(WithJob):
 
     def ask(self, path):
         """What the master's REST API says, or None as long as it says nothing."""
-        address = self.hadoop.application(self.application).get("amRPCAddress", "")
-        return get(f"http://{address}{path}") if ":" in address else None
+        if time.monotonic() - self.asked > FRESH:
+            self.address = self.hadoop.application(self.application).get("amRPCAddress", "")
+            self.asked = time.monotonic()
+        return get(f"http://{self.address}{path}") if ":" in self.address else None
 
     def job(self):
         """The job as the master tells of it."""
