@@ -151,6 +151,16 @@ on_each_flink! {
 }
 
 #[test]
+fn a_program_of_pythons_is_handed_over_to_flinks_own_client() {
+    let Some(flink) = Flink::v1() else { return };
+    let lab = lab("per-job-python", &flink);
+    let program = lab.file("job.py", "print('main of Python runs')\n");
+    let run = lab.script("flink", &["run", "-t", "local", "-py", text(&program)]).ok();
+    assert!(run.stdout.contains("main of Python runs"), "{}", run.stdout);
+    assert!(run.stderr.contains("handing over to Flink's own client"), "{}", run.stderr);
+}
+
+#[test]
 fn what_cannot_be_run_starts_nothing() {
     let Some(flink) = Flink::v1() else { return };
     let lab = lab("per-job-bad", &flink);

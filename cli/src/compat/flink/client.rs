@@ -83,6 +83,11 @@ pub(super) fn words(action: Action, parsed: &Parsed, address: &Address) -> Vec<S
     words
 }
 
+/// The same command line. How many TaskManagers there shall be, its client has not been told since Flink 1.5.
+pub(super) fn all_words(action: Action, parsed: &Parsed) -> Vec<String> {
+    action.words(parsed, &["yarncontainer"])
+}
+
 /// The command line without anything about a cluster.
 pub(super) fn without_cluster(action: Action, parsed: &Parsed) -> Vec<String> {
     let mut words = action.words(parsed, &of_the_cluster().collect::<Vec<_>>());
@@ -94,6 +99,14 @@ pub(super) fn without_cluster(action: Action, parsed: &Parsed) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flinks_client_starts_a_cluster_as_it_was_told_to() {
+        let line = "-m yarn-cluster -yn 2 -yqu x -yDk=v -Da=b -pym word_count";
+        let line: Vec<_> = line.split(' ').map(String::from).collect();
+        let words = all_words(Action::Run, &Action::Run.read(&line).unwrap()).join(" ");
+        assert_eq!(words, "run -m yarn-cluster -yqu x -yDk=v -Da=b -pym word_count");
+    }
 
     #[test]
     fn flinks_client_gets_the_program_and_the_place() {

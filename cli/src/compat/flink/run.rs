@@ -35,6 +35,9 @@ pub(super) async fn run(ctx: &Ctx, action: Action, parsed: &Parsed) -> Result<Ex
     let args = run_args(parsed)?;
     notes(parsed, &goal).iter().for_each(|note| ctx.ui.note(format_args!("note: {note}")));
     if let Goal::Own(provider) = goal {
+        if python(parsed).is_some() {
+            return hand_over_all(ctx, action, parsed);
+        }
         let args = in_own_cluster(parsed, provider, args)?;
         check_jar(parsed, &args)?;
         return Box::pin(commands::run_job(ctx, args)).await;
@@ -95,11 +98,7 @@ async fn hand_over(
     session: &Session,
     why: &str,
 ) -> Result<ExitCode, Failure> {
-    let client = Client::find(context).map_err(|failure| {
-        let hint = failure.hint_text().unwrap_or("kobel flink install 1.20.5").to_string();
-        let what = format!("{why}, and Flink's own client cannot be had");
-        Failure::new(failure.category(), what).why(failure.what()).hint(hint)
-    })?;
+    let client = flinks_client(context, why)?;
     let rest = session.target(context).await?.rest;
     let theirs = rest.overview().await?.flink_version;
     if theirs != client.version() {
@@ -110,14 +109,23 @@ async fn hand_over(
     Err(client.become_it(ctx, why, &words))
 }
 
+/// Lets Flink's own client do it all, the cluster too.
+fn hand_over_all(ctx: &Ctx, action: Action, parsed: &Parsed) -> Result<ExitCode, Failure> {
+    let why = "a JobManager of kobel's runs no program of Python's";
+    let client = flinks_client(&ctx.session()?, why)?;
+    Err(client.become_it(ctx, why, &client::all_words(action, parsed)))
+}
+
+fn flinks_client(context: &Context, why: &str) -> Result<Client, Failure> {
+    Client::find(context).map_err(|failure| {
+        let hint = failure.hint_text().unwrap_or("kobel flink install 1.20.5").to_string();
+        let what = format!("{why}, and Flink's own client cannot be had");
+        Failure::new(failure.category(), what).why(failure.what()).hint(hint)
+    })
+}
+
 /// The job in a cluster of its own.
 fn in_own_cluster(parsed: &Parsed, provider: ProviderKind, args: RunArgs) -> Result<RunArgs, Failure> {
-    if python(parsed).is_some() {
-        return Err(usage(
-            "-py cannot be honoured: main runs in the job's own cluster, and Python's on this machine",
-        )
-        .hint("yarn-session.sh -d, and then: flink run -t yarn-session -py …"));
-    }
     let mut own = match provider {
         ProviderKind::Yarn => YarnOptions::of_job(parsed).cluster()?,
         _ => ClusterArgs::default(),

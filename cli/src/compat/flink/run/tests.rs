@@ -85,7 +85,6 @@ fn what_makes_no_cluster_is_named() {
         ("-p 0 x.jar", "The parallelism must be a positive number: 0"),
         ("-cm mine x.jar", "-cm mine"),
         ("-m yarn-cluster", "should be specified a JAR file"),
-        ("-py j.py", "-py cannot be honoured"),
     ] {
         assert!(refused(line).contains(words), "{line}: {}", refused(line));
     }
