@@ -66,7 +66,6 @@ fn what_cannot_be_read_or_honoured_is_refused_by_name() {
         format!("run -m yarn-cluster -ytm 1.5g {jar}"),
         format!("run -m yarn-cluster -ys 0 {jar}"),
         "run -m yarn-cluster -py job.py".into(),
-        format!("run -m yarn-cluster -C file:///x.jar {jar}"),
         format!("run -t yarn-session {jar}"),
         format!("run {jar}"),
         format!("run -m localhost:1 {jar}"),
